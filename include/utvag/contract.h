@@ -1,0 +1,68 @@
+/* openapi.yaml, compiled: the routes, who may call them, what they take. Made at start, const afterwards. */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "utvag/role.h"
+#include "utvag/schema.h"
+
+enum parameter_place { IN_PATH, IN_QUERY, IN_HEADER };
+
+struct contract_parameter {
+    const char *name;
+    enum parameter_place place;
+    bool required;
+    const struct schema *schema;
+    const char *column; /* x-column: this query parameter filters a list on that column; NULL otherwise */
+    const char *comparison; /* x-comparison: "=", ">=" or "<="; "=" if not said */
+};
+
+struct operation; /* operation.h */
+
+struct contract_operation {
+    const char *id;     /* operationId */
+    const char *method; /* "GET" */
+    const char *path;   /* template as in the contract, with the servers' base: "/v1/children/{id}" */
+
+    bool open;               /* security: [] : no token is asked for */
+    const enum role *roles;  /* in the contract's order: the first that the caller holds lets her in */
+    size_t role_count;
+
+    const struct contract_parameter *parameters;
+    size_t parameter_count;
+    const struct schema *body; /* NULL: takes none */
+    bool body_required;
+    const char *const *body_types; /* media types, lower case, ended by NULL */
+    bool form;                 /* the body is application/x-www-form-urlencoded */
+
+    int success;            /* the one 2xx status declared */
+    const char *answer_type; /* its media type, or NULL for an empty answer */
+    const char *list;       /* x-list: the plural member that holds a page, or NULL */
+    const char *location;   /* x-location: template of the Location header, with {id} */
+    const char *purpose;    /* x-purpose: why case data is used when the caller does not say; NULL: no case data */
+    const char *action;     /* x-action: the name under `actions` of an application */
+    const char *event;      /* x-event: type of the outbox row */
+    const char *sort;       /* default of the `sort` parameter, or NULL */
+    bool personal;          /* x-purpose is set: answers are no-store and audited */
+
+    const struct operation *operation; /* bound by contract_bind */
+};
+
+struct contract;
+
+/* yaml is the embedded text. On failure NULL, and error says what and where. */
+struct contract *contract_load(const char *yaml, size_t length, char *error, size_t error_size);
+void contract_free(struct contract *contract);
+
+/* Binds each operation of the contract to the handler of its name. tables ends with NULL; a table ends with a row
+   without id. False, with the name in error, when either side lacks the other. */
+bool contract_bind(struct contract *contract, const struct operation *const *tables, char *error, size_t error_size);
+
+size_t contract_count(const struct contract *contract);
+const struct contract_operation *contract_at(const struct contract *contract, size_t index);
+const struct contract_parameter *contract_parameter(const struct contract_operation *operation,
+                                                    enum parameter_place place, const char *name);
+const char *contract_yaml(const struct contract *contract, size_t *length);
+const char *contract_json(const struct contract *contract, size_t *length);
+const json_t *contract_tree(const struct contract *contract);

@@ -1,0 +1,6 @@
+/* The journey of a request, one step a line. */
+#pragma once
+#include "utvag/request.h"
+
+/* Always leaves a complete answer in rs, and a line in the log. */
+void pipeline_answer(struct request *rq, struct response *rs);

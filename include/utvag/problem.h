@@ -1,0 +1,34 @@
+/* What stops a request: one value, returned by value, that must be used. Zero status is success.
+   Strings are literals or live in the request's arena; a value of the caller's body is never among them. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+struct member_error {
+    const char *pointer;   /* RFC 6901 pointer into the body, or NULL */
+    const char *parameter; /* name of a query, path or header parameter, or NULL */
+    const char *code;      /* its text, in both languages, is in text.c or api/rules.c */
+    const char *argument;  /* what the text's {} stands for (a limit, a state), or NULL; never a caller's value */
+};
+
+struct problem {
+    int status;
+    const char *code;
+    const struct member_error *errors;
+    size_t error_count;
+    const char *allow;  /* 405 and 415: the Allow or Accept-* header's value */
+    int retry_after;    /* seconds; 0: no header */
+    bool close;         /* the connection ends with this answer */
+    bool audited;       /* the refusal is in the audit log already */
+};
+
+#define PROBLEM_NONE ((struct problem){ 0 })
+
+struct problem problem(int status, const char *code) __attribute__((warn_unused_result));
+
+/* Stops the calling function, which returns struct problem, at the first problem. */
+#define TRY(call)                                   \
+    do {                                            \
+        struct problem try_problem = (call);        \
+        if (try_problem.status) return try_problem; \
+    } while (0)

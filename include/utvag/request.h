@@ -1,0 +1,69 @@
+/* One request on its way through the pipeline, and the answer that grows beside it. */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "utvag/arena.h"
+#include "utvag/contract.h"
+#include "utvag/problem.h"
+#include "utvag/role.h"
+#include "utvag/service.h"
+#include "utvag/text.h"
+#include "utvag/uuid.h"
+
+struct pair { const char *name, *value; };
+
+struct caller {
+    bool known;
+    char id[UUID_SIZE];     /* the principal: a user or a machine client */
+    char agency[UUID_SIZE]; /* "" for staff */
+    unsigned roles;         /* bits 1u << enum role, as the token says */
+    enum role role;         /* the one that lets her into this operation */
+    int epoch;
+    bool machine;
+    const char *officer;    /* acting officer: claim or X-Acting-Officer; NULL if not stated */
+};
+
+struct request {
+    struct arena *arena;
+    const struct service *service;
+
+    const char *method, *url;       /* raw, as received */
+    const struct pair *headers;     /* names as received */
+    size_t header_count;
+    const char *body;
+    size_t body_length;
+    const char *address;            /* of the client */
+    uint64_t started_ns;            /* CLOCK_MONOTONIC */
+
+    char trace[33], parent[17];     /* W3C trace context; parent is our own span's id */
+    enum language language;
+
+    const struct contract_operation *contract; /* after the router */
+    const struct pair *path_values, *query;    /* decoded; NULL-named pair ends each */
+    struct caller caller;                      /* after authentication */
+    json_t *json;                              /* the validated body, owned; NULL if none */
+
+    const char *allow;              /* what the path allows, for OPTIONS and 405 */
+    bool head;                      /* HEAD: the answer goes without its body */
+    bool audited;                   /* an audit row of this request is durable */
+    void *database;                 /* db.c's own: results that live until the answer is sent */
+};
+
+struct response {
+    int status;                 /* 0 until set */
+    const char *type;           /* media type */
+    const char *body;
+    size_t length;
+    struct pair headers[16];
+    size_t header_count;
+    const char *etag;
+    bool close;
+};
+
+const char *request_header(const struct request *rq, const char *name); /* any case; NULL if absent */
+const char *request_query(const struct request *rq, const char *name);  /* decoded; NULL if absent */
+const char *request_path(const struct request *rq, const char *name);   /* path parameter; NULL if absent */
+void response_header(struct response *rs, const char *name, const char *value);

@@ -1,0 +1,11 @@
+/* Making answers: problems, bodies, headers. */
+#pragma once
+#include "utvag/request.h"
+
+/* application/problem+json (RFC 9457) in the caller's language. */
+void respond_problem(struct request *rq, struct response *rs, const struct problem *problem);
+/* body must outlive the answer (arena, static, or a database result of this request). */
+void respond_body(struct response *rs, int status, const char *type, const char *body, size_t length);
+void respond_json(struct request *rq, struct response *rs, int status, const json_t *value);
+/* Headers that every answer carries: security, cache, traceparent, ETag, 304 where If-None-Match matches. */
+void respond_finish(struct request *rq, struct response *rs);

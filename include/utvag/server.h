@@ -1,0 +1,13 @@
+/* ulfius and libmicrohttpd, in this file only: sockets in, struct request to the pipeline, struct response out. */
+#pragma once
+#include <stdbool.h>
+
+#include "utvag/service.h"
+
+struct server;
+/* Listens. NULL, with the reason logged, when it cannot. */
+struct server *server_start(const struct service *service);
+/* Stops accepting, lets requests in flight finish (at most drain_seconds), then ends every connection. */
+void server_stop(struct server *server, int drain_seconds);
+/* The metrics' own listener, on the admin address. */
+bool server_start_admin(struct server *server);

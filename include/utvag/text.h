@@ -1,0 +1,19 @@
+/* What the service says to people, in Swedish and English, found by code. */
+#pragma once
+
+enum language { SWEDISH, ENGLISH };
+
+struct text {
+    const char *code;
+    int status;         /* the answer when a rule of PostgreSQL with this name stops a statement; 0: not such a rule */
+    const char *pointer; /* the member such a rule is about, or NULL */
+    const char *swedish;
+    const char *english; /* {} stands for the error's argument */
+};
+
+/* Adds a table, ended by a row without code, before threads start. */
+void text_add(const struct text *table);
+const struct text *text_find(const char *code); /* NULL if there is none */
+
+/* The language that an Accept-Language value prefers (RFC 9110, 12.5.4); English when it names neither. */
+enum language text_language(const char *accept_language);
