@@ -1,0 +1,68 @@
+#include <signal.h>
+
+#include "utvag/command.h"
+#include "utvag/config.h"
+#include "utvag/db.h"
+#include "utvag/log.h"
+#include "utvag/metrics.h"
+#include "utvag/migrate.h"
+#include "utvag/password.h"
+#include "utvag/server.h"
+#include "utvag/token.h"
+
+/* Blocked in every thread, so that only signal_wait takes them. */
+static void signals_block(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool service_open(struct service *service)
+{
+    const struct config *config = service->config;
+    password_lane(config->logins);
+    if (!migrate_verify(config->database_url, config->demo)) return false;
+    service->tokens = token_verifier_new(service->keyring, config->issuer);
+    service->metrics = metrics_new(service->contract);
+    service->db = db_open(config);
+    return service->tokens && service->metrics && service->db;
+}
+
+static void service_close(struct service *service)
+{
+    if (service->db) db_close(service->db);
+    if (service->metrics) metrics_free(service->metrics);
+    if (service->tokens) token_verifier_free(service->tokens);
+}
+
+/* Serves until SIGTERM or SIGINT; readiness then says no, and requests in flight end. */
+static int serve(const struct service *service, const sigset_t *signals)
+{
+    struct server *server = server_start(service);
+    if (!server) return 1;
+    int status = 1;
+    if (service->config->admin_port < 0 || server_start_admin(server)) {
+        int signal_number = 0;
+        sigwait(signals, &signal_number);
+        service_drain();
+        log_line(LOG_INFO, "stopping", NULL);
+        status = 0;
+    }
+    server_stop(server, service->config->drain_seconds);
+    return status;
+}
+
+int command_serve(struct service *service, int count, char **arguments)
+{
+    (void)arguments;
+    if (count) return command_fail("serve takes no arguments");
+    sigset_t signals;
+    signals_block(&signals);
+    int status = service_open(service) ? serve(service, &signals) : 1;
+    service_close(service);
+    if (status == 0) log_line(LOG_INFO, "stopped", NULL);
+    return status;
+}
