@@ -1,4 +1,4 @@
-/* Counters for Prometheus: requests by operation and status class, latency buckets, pool. Lock-free. */
+/* Counters for Prometheus: requests by operation and status class, latency buckets, requests in flight. Lock-free. */
 #pragma once
 #include "utvag/request.h"
 

@@ -49,21 +49,33 @@ struct request {
     const char *allow;              /* what the path allows, for OPTIONS and 405 */
     bool head;                      /* HEAD: the answer goes without its body */
     bool audited;                   /* an audit row of this request is durable */
+    bool replayed;                  /* the answer is the one that its Idempotency-Key got before */
     void *database;                 /* db.c's own: results that live until the answer is sent */
 };
 
+enum { RESPONSE_HEADERS = 32 };
 struct response {
     int status;                 /* 0 until set */
     const char *type;           /* media type */
     const char *body;
     size_t length;
-    struct pair headers[16];
+    struct pair headers[RESPONSE_HEADERS];
     size_t header_count;
     const char *etag;
     bool close;
 };
 
+/* Language, HEAD and trace context (W3C: a valid traceparent is joined, else a trace begins here). */
+void request_begin(struct request *rq);
+/* Refuses what two HTTP parsers may read in two ways (RFC 9112, 6.3 and 11.2), with 400 and an end of the
+   connection: libmicrohttpd lets such requests pass. */
+struct problem request_guard(struct request *rq) __attribute__((warn_unused_result));
+
 const char *request_header(const struct request *rq, const char *name); /* any case; NULL if absent */
 const char *request_query(const struct request *rq, const char *name);  /* decoded; NULL if absent */
 const char *request_path(const struct request *rq, const char *name);   /* path parameter; NULL if absent */
+/* The version that If-Match names: 0 if the header is absent, -1 if it is not one tag that we could have given. */
+int request_version(const struct request *rq);
+
+/* Both strings must outlive the answer. A name that is there already is replaced. */
 void response_header(struct response *rs, const char *name, const char *value);

@@ -1,6 +1,7 @@
 /* What the service says to people, in Swedish and English, found by code. */
 #pragma once
 
+enum { TEXT_TABLES = 64 };
 enum language { SWEDISH, ENGLISH };
 
 struct text {
@@ -11,9 +12,14 @@ struct text {
     const char *english; /* {} stands for the error's argument */
 };
 
-/* Adds a table, ended by a row without code, before threads start. */
+/* Adds a table, ended by a row without code, before threads start. At most TEXT_TABLES. */
 void text_add(const struct text *table);
 const struct text *text_find(const char *code); /* NULL if there is none */
+
+/* The sentence for code: a plain one if the code has none of its own. */
+const char *text_sentence(const char *code, enum language language);
+/* The reason phrase of an HTTP status. */
+const char *text_reason(int status, enum language language);
 
 /* The language that an Accept-Language value prefers (RFC 9110, 12.5.4); English when it names neither. */
 enum language text_language(const char *accept_language);

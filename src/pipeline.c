@@ -1,0 +1,77 @@
+#include "utvag/pipeline.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "utvag/db.h"
+#include "utvag/identify.h"
+#include "utvag/log.h"
+#include "utvag/metrics.h"
+#include "utvag/operation.h"
+#include "utvag/respond.h"
+#include "utvag/router.h"
+#include "utvag/validate.h"
+
+/* Every step may stop the journey. */
+static struct problem journey(struct request *rq, struct response *rs)
+{
+    TRY(request_guard(rq));
+    TRY(router_match(rq->service->router, rq));
+    if (!rq->contract) return respond_options(rq, rs);
+    TRY(identify_caller(rq));
+    TRY(identify_authorise(rq));
+    TRY(validate_request(rq));
+    return rq->contract->operation->run(rq, rs);
+}
+
+/* A refusal on case data is a trace too, durable before the answer (GDPR, article 5.2): without it no such answer. */
+static struct problem refusal_audit(struct request *rq, struct problem refusal)
+{
+    bool refused = refusal.status == 401 || refusal.status == 403 || refusal.status == 404;
+    bool presented = rq->caller.known || request_header(rq, "Authorization");
+    if (!refused || refusal.audited || rq->audited || !presented) return refusal;
+    if (!rq->contract || !rq->contract->personal) return refusal;
+    TRY(db_audit_refusal(rq, refusal.status, refusal.code));
+    return refusal;
+}
+
+/* The method as the contract has it: what a client wrote there may be anything. */
+static const char *known_method(const struct request *rq)
+{
+    if (rq->head) return "HEAD";
+    if (rq->contract) return rq->contract->method;
+    return strcmp(rq->method, "OPTIONS") == 0 ? "OPTIONS" : "other";
+}
+
+static void finish(struct request *rq, struct response *rs, const char *code)
+{
+    respond_finish(rq, rs);
+    metrics_count(rq->service->metrics, rq, rs->status);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t spent = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec - rq->started_ns;
+    char status[12], duration[24];
+    snprintf(status, sizeof status, "%d", rs->status);
+    snprintf(duration, sizeof duration, "%llu", (unsigned long long)(spent / 1000));
+    log_line(LOG_INFO, "request", "method", known_method(rq), "route", rq->contract ? rq->contract->path : "none",
+             "status", status, "duration_us", duration, "trace_id", rq->trace, "code", code ? code : "", NULL);
+}
+
+void pipeline_answer(struct request *rq, struct response *rs)
+{
+    request_begin(rq);
+    struct problem stopped = journey(rq, rs);
+    if (stopped.status) {
+        stopped = refusal_audit(rq, stopped);
+        respond_problem(rq, rs, &stopped);
+    }
+    finish(rq, rs, stopped.code);
+}
+
+void pipeline_refuse(struct request *rq, struct response *rs, struct problem refusal)
+{
+    request_begin(rq);
+    respond_problem(rq, rs, &refusal);
+    finish(rq, rs, refusal.code);
+}

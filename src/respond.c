@@ -1,0 +1,199 @@
+#include "utvag/respond.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "utvag/config.h"
+
+static const char problem_type[] = "application/problem+json";
+
+void respond_body(struct response *rs, int status, const char *type, const char *body, size_t length)
+{
+    rs->status = status;
+    rs->type = type;
+    rs->body = body;
+    rs->length = length;
+}
+
+/* What is said when the arena is full: nothing that needs any memory. */
+static void respond_exhausted(struct response *rs)
+{
+    static const char body[] = "{\"type\":\"urn:utvag:problem:memory_exhausted\",\"title\":\"Service unavailable\","
+                               "\"status\":503,\"code\":\"memory_exhausted\"}";
+    respond_body(rs, 503, problem_type, body, sizeof body - 1);
+}
+
+void respond_json(struct request *rq, struct response *rs, int status, const json_t *value)
+{
+    size_t length = value ? json_dumpb(value, NULL, 0, JSON_COMPACT) : 0;
+    char *text = length ? arena_alloc(rq->arena, length + 1) : NULL;
+    if (!text || json_dumpb(value, text, length, JSON_COMPACT) != length) {
+        respond_exhausted(rs);
+        return;
+    }
+    respond_body(rs, status, "application/json", text, length);
+}
+
+/* The sentence of code, with {} replaced by argument. */
+static const char *sentence(struct request *rq, const char *code, const char *argument)
+{
+    const char *text = text_sentence(code, rq->language);
+    const char *gap = argument ? strstr(text, "{}") : NULL;
+    if (!gap) return text;
+    const char *filled = arena_text(rq->arena, "%.*s%s%s", (int)(gap - text), text, argument, gap + 2);
+    return filled ? filled : text;
+}
+
+static json_t *error_list(struct request *rq, const struct problem *problem)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < problem->error_count; i++) {
+        const struct member_error *error = &problem->errors[i];
+        const char *place = error->pointer ? error->pointer : error->parameter;
+        json_t *item = json_object();
+        if (place) json_object_set_new(item, error->pointer ? "pointer" : "parameter", json_string(place));
+        json_object_set_new(item, "code", json_string(error->code));
+        json_object_set_new(item, "detail", json_string(sentence(rq, error->code, error->argument)));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
+static json_t *problem_json(struct request *rq, const struct problem *problem)
+{
+    const char *t = rq->trace;
+    json_t *value = json_pack("{s:o, s:s, s:i, s:s, s:o, s:s, s:s}",
+        "type", json_sprintf("urn:utvag:problem:%s", problem->code),
+        "title", text_reason(problem->status, rq->language), "status", problem->status,
+        "detail", sentence(rq, problem->code, NULL),
+        "instance", json_sprintf("urn:uuid:%.8s-%.4s-%.4s-%.4s-%s", t, t + 8, t + 12, t + 16, t + 20),
+        "code", problem->code, "trace_id", t);
+    if (value && problem->error_count) json_object_set_new(value, "errors", error_list(rq, problem));
+    return value;
+}
+
+static void problem_headers(struct request *rq, struct response *rs, const struct problem *problem)
+{
+    response_header(rs, "Content-Language", rq->language == SWEDISH ? "sv" : "en");
+    if (problem->status == 401) {
+        bool refused = strcmp(problem->code, "token_missing") != 0 && request_header(rq, "Authorization");
+        response_header(rs, "WWW-Authenticate",
+                        refused ? "Bearer realm=\"utvag\", error=\"invalid_token\"" : "Bearer realm=\"utvag\"");
+    }
+    if (problem->status == 405 && problem->allow) response_header(rs, "Allow", problem->allow);
+    if (problem->status == 415 && problem->allow)
+        response_header(rs, strcmp(rq->method, "PATCH") == 0 ? "Accept-Patch" : "Accept-Post", problem->allow);
+    bool later = problem->status == 503 || problem->status == 429;
+    int seconds = problem->retry_after ? problem->retry_after : later;
+    const char *text = seconds ? arena_text(rq->arena, "%d", seconds) : NULL;
+    if (text) response_header(rs, "Retry-After", text);
+}
+
+void respond_problem(struct request *rq, struct response *rs, const struct problem *problem)
+{
+    *rs = (struct response){ .close = rs->close || problem->close };
+    json_t *value = problem_json(rq, problem);
+    respond_json(rq, rs, problem->status, value);
+    json_decref(value);
+    rs->type = problem_type;
+    problem_headers(rq, rs, problem);
+}
+
+static bool is_preflight(const struct request *rq)
+{
+    return strcmp(rq->method, "OPTIONS") == 0 && request_header(rq, "Access-Control-Request-Method");
+}
+
+struct problem respond_options(struct request *rq, struct response *rs)
+{
+    rs->status = 204;
+    response_header(rs, "Allow", rq->allow);
+    return PROBLEM_NONE;
+}
+
+/* Exact comparison with one of the configured origins, which are separated by commas. */
+static bool origin_is_known(const char *origins, const char *origin)
+{
+    size_t length = strlen(origin);
+    while (origins && *origins) {
+        origins += strspn(origins, ", ");
+        size_t size = strcspn(origins, ", ");
+        if (size && size == length && memcmp(origins, origin, size) == 0) return true;
+        origins += size;
+    }
+    return false;
+}
+
+static void cors(const struct request *rq, struct response *rs)
+{
+    const char *origin = request_header(rq, "Origin");
+    if (!origin || !origin_is_known(rq->service->config->origins, origin)) return;
+    response_header(rs, "Access-Control-Allow-Origin", origin);
+    if (!is_preflight(rq)) {
+        response_header(rs, "Access-Control-Expose-Headers",
+                        "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, traceparent");
+        return;
+    }
+    response_header(rs, "Access-Control-Allow-Methods", rq->allow ? rq->allow : "");
+    response_header(rs, "Access-Control-Allow-Headers",
+                    "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+                    "X-Acting-Officer, X-Purpose, traceparent, tracestate");
+    response_header(rs, "Access-Control-Max-Age", "600");
+}
+
+/* Weak comparison (RFC 9110, 13.1.2). */
+static bool tag_is_among(const char *list, const char *etag)
+{
+    size_t length = strlen(etag);
+    if (strcmp(list, "*") == 0) return true;
+    for (const char *at = list; (at = strstr(at, etag)); at += length)
+        if (at[length] == '\0' || at[length] == ',' || at[length] == ' ') return true;
+    return false;
+}
+
+static bool reads(const struct request *rq)
+{
+    return rq->head || strcmp(rq->method, "GET") == 0;
+}
+
+static void not_modified(const struct request *rq, struct response *rs)
+{
+    const char *known = request_header(rq, "If-None-Match");
+    if (!rs->etag || rs->status != 200 || !known || !reads(rq) || !tag_is_among(known, rs->etag)) return;
+    rs->status = 304;
+    rs->body = rs->type = NULL;
+    rs->length = 0;
+}
+
+/* Only what is open and can be revalidated is kept by caches; whatever concerns a person, or a token, never is. */
+static const char *cache_control(const struct request *rq, const struct response *rs)
+{
+    bool kept = rs->etag && reads(rq) && rs->status < 400 && rq->contract && !rq->contract->personal;
+    if (!kept) return "no-store";
+    return rq->contract->open ? "public, max-age=60" : "private, no-cache";
+}
+
+static bool has_header(const struct response *rs, const char *name)
+{
+    for (size_t i = 0; i < rs->header_count; i++)
+        if (strcasecmp(rs->headers[i].name, name) == 0) return true;
+    return false;
+}
+
+void respond_finish(struct request *rq, struct response *rs)
+{
+    if (!rs->status) respond_problem(rq, rs, &(struct problem){ .status = 500, .code = "internal_error" });
+    not_modified(rq, rs);
+    if (rs->type) response_header(rs, "Content-Type", rs->type);
+    if (rs->etag) response_header(rs, "ETag", rs->etag);
+    if (!has_header(rs, "Cache-Control")) response_header(rs, "Cache-Control", cache_control(rq, rs));
+    const char *trace = arena_text(rq->arena, "00-%s-%s-01", rq->trace, rq->parent);
+    if (trace) response_header(rs, "traceparent", trace);
+    response_header(rs, "Vary", "Accept, Accept-Encoding, Accept-Language, Origin");
+    response_header(rs, "X-Content-Type-Options", "nosniff");
+    response_header(rs, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    response_header(rs, "Referrer-Policy", "no-referrer");
+    if (strncmp(rq->service->config->base_url, "https:", 6) == 0)
+        response_header(rs, "Strict-Transport-Security", "max-age=31536000; includeSubDomains");
+    cors(rq, rs);
+}

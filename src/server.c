@@ -1,0 +1,387 @@
+#include "utvag/server.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <ulfius.h>
+#include <unistd.h>
+
+#include "utvag/config.h"
+#include "utvag/db.h"
+#include "utvag/listen.h"
+#include "utvag/log.h"
+#include "utvag/metrics.h"
+#include "utvag/pipeline.h"
+#include "utvag/reaper.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK_BYTES = 4 << 20 };
+#else
+enum { STACK_BYTES = 256 << 10 };
+#endif
+
+enum {
+    ARENA_CEILING = 16 << 20,
+    HEAD_BYTES = 32 << 10, /* libmicrohttpd's memory a connection: longer heads are refused with 431 */
+    HANDLER_SECONDS = 60,
+    OPTIONS = 20,
+    PEM_LIMIT = 1 << 20,
+};
+
+struct server {
+    const struct service *service;
+    struct _u_instance instance;
+    struct MHD_Daemon *admin;
+    struct reaper *reaper;
+    char *certificate, *key, *client_ca;
+    _Atomic int answering; /* requests between our callback and the last byte of their answer */
+    _Atomic bool draining;
+    bool running;
+};
+
+/* One connection, which is one thread. */
+struct peer {
+    struct watch watch;
+    struct arena *arena;
+    struct MHD_Connection *connection;
+    char address[INET6_ADDRSTRLEN];
+    bool answering;
+};
+
+/* ulfius hides the connection from the callback; the thread knows it from the request line on. */
+static _Thread_local struct peer *current;
+
+/* The whole address: ulfius' copy cuts IPv6. An IPv4 address mapped into IPv6 is told as IPv4. */
+static void write_address(struct peer *peer)
+{
+    const struct sockaddr *from = MHD_get_connection_info(peer->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const void *bytes = &((const struct sockaddr_in *)(const void *)from)->sin_addr;
+    int family = from->sa_family;
+    if (family == AF_INET6) {
+        const struct in6_addr *wide = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(wide);
+        family = mapped ? AF_INET : AF_INET6;
+        bytes = mapped ? wide->s6_addr + 12 : wide->s6_addr;
+    }
+    if (!inet_ntop(family, bytes, peer->address, sizeof peer->address)) peer->address[0] = '\0';
+}
+
+static struct peer *peer_new(struct server *server, struct MHD_Connection *connection)
+{
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (!peer || !(peer->arena = arena_new(ARENA_CEILING))) {
+        free(peer);
+        return NULL;
+    }
+    peer->connection = connection;
+    write_address(peer);
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    reaper_add(server->reaper, &peer->watch, fd, server->service->config->idle_seconds);
+    return peer;
+}
+
+/* CLOSED is told before the socket is closed and after the connection's thread has ended. */
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct server *server = cls;
+    struct peer *peer = *context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = peer_new(server, connection);
+    } else if (peer) {
+        reaper_remove(server->reaper, &peer->watch);
+        arena_free(peer->arena);
+        free(peer);
+        *context = NULL;
+    }
+}
+
+static struct peer *peer_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+/* The request line is in: the rest must follow within its own time. */
+static void *on_target(void *cls, const char *target, struct MHD_Connection *connection)
+{
+    struct server *server = cls;
+    current = peer_of(connection);
+    if (current) reaper_allow(&current->watch, server->service->config->request_seconds);
+    return ulfius_uri_logger(NULL, target);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct server *server = cls;
+    struct peer *peer = peer_of(connection);
+    if (peer) reaper_allow(&peer->watch, server->service->config->idle_seconds);
+    if (peer && peer->answering) server->answering--;
+    if (peer) peer->answering = false;
+    mhd_request_completed(NULL, connection, context, how);
+}
+
+struct heads { struct pair *list; size_t count, most; };
+
+static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct heads *heads = cls;
+    (void)kind;
+    if (heads->count == heads->most) return MHD_NO;
+    heads->list[heads->count++] = (struct pair){ name, value ? value : "" };
+    return MHD_YES;
+}
+
+/* Headers as they came: ulfius' map joins what is repeated, and tells names apart by case. */
+static bool take_headers(struct peer *peer, struct request *rq)
+{
+    int count = MHD_get_connection_values(peer->connection, MHD_HEADER_KIND, NULL, NULL);
+    struct heads heads = { NULL, 0, count > 0 ? (size_t)count : 0 };
+    heads.list = arena_alloc(peer->arena, (heads.most + 1) * sizeof *heads.list);
+    if (!heads.list) return false;
+    MHD_get_connection_values(peer->connection, MHD_HEADER_KIND, take_header, &heads);
+    rq->headers = heads.list;
+    rq->header_count = heads.count;
+    return true;
+}
+
+static void carry_out(struct server *server, bool certified, struct request *rq, struct response *rs)
+{
+    const struct service *service = server->service;
+    metrics_in_flight(service->metrics, 1);
+    if (service->config->tls_client_ca && !certified)
+        pipeline_refuse(rq, rs, (struct problem){ .status = 401, .code = "client_certificate_required", .close = true });
+    else if (metrics_in_flight_now(service->metrics) > service->config->in_flight)
+        pipeline_refuse(rq, rs, (struct problem){ .status = 503, .code = "overloaded", .retry_after = 1 });
+    else
+        pipeline_answer(rq, rs);
+    metrics_in_flight(service->metrics, -1);
+}
+
+static void hand_over(const struct response *rs, bool close_after, struct _u_response *to)
+{
+    for (size_t i = 0; i < rs->header_count; i++) u_map_put(to->map_header, rs->headers[i].name, rs->headers[i].value);
+    if (close_after) u_map_put(to->map_header, "Connection", "close");
+    if (rs->length)
+        ulfius_set_binary_body_response(to, (unsigned)rs->status, rs->body, rs->length);
+    else
+        ulfius_set_empty_body_response(to, (unsigned)rs->status);
+}
+
+static int on_request(const struct _u_request *from, struct _u_response *to, void *cls)
+{
+    struct server *server = cls;
+    struct peer *peer = current;
+    struct timespec now;
+    if (!peer) return U_CALLBACK_ERROR;
+    reaper_allow(&peer->watch, HANDLER_SECONDS);
+    peer->answering = true;
+    server->answering++;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+
+    struct request rq = {
+        .arena = peer->arena, .service = server->service, .method = from->http_verb, .url = from->http_url,
+        .body = from->binary_body, .body_length = from->binary_body_length, .address = peer->address,
+        .started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+    };
+    struct response rs = { 0 };
+    if (take_headers(peer, &rq)) carry_out(server, from->client_cert != NULL, &rq, &rs);
+    hand_over(&rs, rs.close || server->draining || !rs.status, to);
+    db_request_end(&rq);
+    json_decref(rq.json);
+    arena_reset(peer->arena);
+    reaper_allow(&peer->watch, server->service->config->idle_seconds);
+    return U_CALLBACK_COMPLETE;
+}
+
+__attribute__((format(printf, 2, 0))) static void on_mhd_log(void *cls, const char *format, va_list values)
+{
+    char text[256];
+    (void)cls;
+    vsnprintf(text, sizeof text, format, values);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LOG_DEBUG, "libmicrohttpd", "detail", text, NULL);
+}
+
+static void on_ulfius_log(void *cls, const char *application, const time_t date, const unsigned long level,
+                          const char *message)
+{
+    (void)cls, (void)application, (void)date, (void)level;
+    log_line(LOG_WARN, "ulfius", "detail", message, NULL);
+}
+
+static char *read_pem(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char *text = file ? calloc(1, PEM_LIMIT) : NULL;
+    size_t length = text ? fread(text, 1, PEM_LIMIT - 1, file) : 0;
+    if (file) fclose(file);
+    if (length) return text;
+    log_line(LOG_ERROR, "cannot read a PEM file", "file", path, NULL);
+    free(text);
+    return NULL;
+}
+
+static bool load_certificates(struct server *server)
+{
+    const struct config *config = server->service->config;
+    if (!config->tls_certificate) return true;
+    server->certificate = read_pem(config->tls_certificate);
+    server->key = read_pem(config->tls_key);
+    if (config->tls_client_ca) server->client_ca = read_pem(config->tls_client_ca);
+    return server->certificate && server->key && (server->client_ca || !config->tls_client_ca);
+}
+
+struct options { struct MHD_OptionItem list[OPTIONS]; size_t count; };
+
+static void option(struct options *options, enum MHD_OPTION name, intptr_t value, void *pointer)
+{
+    options->list[options->count++] = (struct MHD_OptionItem){ name, value, pointer };
+}
+
+static void set_options(struct server *server, int fd, struct options *options)
+{
+    const struct config *config = server->service->config;
+    option(options, MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, NULL);
+    option(options, MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server);
+    option(options, MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, server);
+    option(options, MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server);
+    option(options, MHD_OPTION_LISTEN_SOCKET, fd, NULL);
+    option(options, MHD_OPTION_CONNECTION_LIMIT, config->connections, NULL);
+    option(options, MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_per_address, NULL);
+    option(options, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_seconds, NULL);
+    option(options, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES, NULL);
+    option(options, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL);
+    option(options, MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL); /* with 1, a missing Host is answered twice */
+    if (server->certificate) {
+        option(options, MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate);
+        option(options, MHD_OPTION_HTTPS_MEM_KEY, 0, server->key);
+        option(options, MHD_OPTION_HTTPS_PRIORITIES, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2");
+    }
+    if (server->client_ca) option(options, MHD_OPTION_HTTPS_MEM_TRUST, 0, server->client_ca);
+    option(options, MHD_OPTION_END, 0, NULL);
+}
+
+/* Port 1 is never bound: ulfius wants a number, and libmicrohttpd has our socket. */
+static bool start_framework(struct server *server, int fd)
+{
+    struct _u_instance *instance = &server->instance;
+    if (ulfius_init_instance(instance, 1, NULL, NULL) != U_OK) return false;
+    instance->check_utf8 = 0;             /* else a header that is not UTF-8 vanishes, a second length with it */
+    instance->allowed_post_processor = 0; /* bodies are read by us */
+    instance->max_post_body_size = server->service->config->body_limit + 1; /* ulfius cuts; the one byte more tells */
+    instance->use_client_cert_auth = server->client_ca != NULL;
+    ulfius_set_default_endpoint(instance, on_request, server);
+    struct options options = { .count = 0 };
+    set_options(server, fd, &options);
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+                     MHD_USE_ERROR_LOG;
+    if (server->certificate) flags |= MHD_USE_TLS;
+    server->running = ulfius_start_framework_with_mhd_options(instance, flags, options.list) == U_OK;
+    if (!server->running) ulfius_clean_instance(instance);
+    return server->running;
+}
+
+static void server_free(struct server *server)
+{
+    if (server->reaper) reaper_stop(server->reaper);
+    free(server->certificate);
+    free(server->key);
+    free(server->client_ca);
+    free(server);
+}
+
+static void log_listening(const char *message, const char *address, int port)
+{
+    char text[8];
+    snprintf(text, sizeof text, "%d", port);
+    log_line(LOG_INFO, message, "address", address, "port", text, NULL);
+}
+
+struct server *server_start(const struct service *service)
+{
+    struct server *server = calloc(1, sizeof *server);
+    if (!server) return NULL;
+    server->service = service;
+    signal(SIGPIPE, SIG_IGN);
+    y_init_logs("utvag", Y_LOG_MODE_CALLBACK, Y_LOG_LEVEL_WARNING, NULL, NULL);
+    y_set_logs_callback(on_ulfius_log, NULL, NULL);
+    int port = 0, fd = -1;
+    if (load_certificates(server) && (server->reaper = reaper_start()))
+        fd = listen_on(service->config->address, service->config->port, &port);
+    if (fd >= 0 && start_framework(server, fd)) {
+        log_listening("listening", service->config->address, port);
+        return server;
+    }
+    log_line(LOG_ERROR, "the server cannot start", NULL);
+    if (fd >= 0) close(fd);
+    server_free(server);
+    return NULL;
+}
+
+/* Waits until the last byte of every answer is out. */
+static void drain(struct server *server, int seconds)
+{
+    const struct timespec pause = { 0, 20000000 };
+    for (int i = 0; i < seconds * 50 && server->answering > 0; i++) nanosleep(&pause, NULL);
+}
+
+void server_stop(struct server *server, int drain_seconds)
+{
+    server->draining = true;
+    MHD_socket fd = MHD_quiesce_daemon(server->instance.mhd_daemon);
+    if (fd >= 0) close(fd);
+    drain(server, drain_seconds);
+    reaper_end_all(server->reaper);
+    ulfius_stop_framework(&server->instance);
+    ulfius_clean_instance(&server->instance);
+    if (server->admin) MHD_stop_daemon(server->admin);
+    y_close_logs();
+    server_free(server);
+}
+
+static enum MHD_Result answer_admin(struct MHD_Connection *connection, int status, char *text)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
+    if (!response) return MHD_NO;
+    MHD_add_response_header(response, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result on_admin(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                                const char *version, const char *data, size_t *size, void **context)
+{
+    struct server *server = cls;
+    (void)version, (void)data, (void)context;
+    if (*size) return MHD_NO;
+    if (strcmp(url, "/metrics") != 0 || strcmp(method, "GET") != 0) return answer_admin(connection, 404, (char[]){ "" });
+    char *text = metrics_text(server->service->metrics);
+    enum MHD_Result result = text ? answer_admin(connection, 200, text) : MHD_NO;
+    free(text);
+    return result;
+}
+
+bool server_start_admin(struct server *server)
+{
+    const struct config *config = server->service->config;
+    int port = 0;
+    if (config->admin_port < 0) return true;
+    int fd = listen_on(config->admin_address, config->admin_port, &port);
+    if (fd < 0) return false;
+    server->admin = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
+                                     NULL, NULL, on_admin, server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
+                                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, 16u,
+                                     MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
+    if (!server->admin) {
+        close(fd);
+        return false;
+    }
+    log_listening("metrics listening", config->admin_address, port);
+    return true;
+}
