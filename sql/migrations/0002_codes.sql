@@ -602,7 +602,7 @@ CREATE VIEW codes WITH (security_invoker = true) AS
 
 -- The version is constant: a list changes with a migration only, and the digest in the answer's ETag tells.
 CREATE VIEW code_list_summaries WITH (security_invoker = true) AS
-    SELECT list, 1 AS version,
+    SELECT md5(list)::uuid AS id, list, 1 AS version, -- lists are paged by key and id, as records are
         json_build_object('list', list, 'label_sv', label_sv, 'label_en', label_en)::text AS body
     FROM code_lists;
 
