@@ -1,13 +1,19 @@
-/* Passwords and client secrets: scrypt, OWASP's figures (N=2^17 r=8 p=1), in a lane of bounded width. */
+/* Passwords and client secrets: scrypt (RFC 7914) by OWASP's figures, N=2^17 r=8 p=1: 128 MiB and a good part of a
+   second each, so they wait in a lane of bounded width. Any thread may call. */
 #pragma once
 #include <stdbool.h>
 
 enum { PASSWORD_SIZE = 160 };
-void password_lane(int width); /* before threads start */
-bool password_hash(const char *password, char out[PASSWORD_SIZE]); /* "$scrypt$17$8$1$salt$hash" */
-/* Takes the same time for a NULL hash as for a wrong password, and then says false. */
-bool password_matches(const char *password, const char *hash);
+/* How many are hashed at once; 2 until it is called. Before threads start. */
+void password_lane(int width);
+/* "$scrypt$17$8$1$salt$hash", base64url. False without memory. */
+bool password_hash(const char *password, char out[PASSWORD_SIZE]) __attribute__((warn_unused_result));
+/* Takes the same time for a NULL hash, or one that is not of this form, as for a wrong password, and says false. */
+bool password_matches(const char *password, const char *hash) __attribute__((warn_unused_result));
+
 /* For secrets that we made ourselves with 256 bits of chance: a plain SHA-256 is enough, and fast. */
-void secret_make(char out[44]);                           /* base64url */
-void secret_digest(const char *secret, char out[65]);     /* hexadecimal */
-bool secret_matches(const char *secret, const char *digest);
+enum { SECRET_SIZE = 44, SECRET_DIGEST_SIZE = 65 };
+void secret_make(char out[SECRET_SIZE]);                                  /* base64url */
+void secret_digest(const char *secret, char out[SECRET_DIGEST_SIZE]);     /* hexadecimal */
+/* A NULL digest matches nothing. */
+bool secret_matches(const char *secret, const char *digest) __attribute__((warn_unused_result));

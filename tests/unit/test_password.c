@@ -1,0 +1,112 @@
+/* Passwords are slow to try, secrets of ours are not. */
+#include "utvag/password.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "tests/unit/ring.h"
+
+static const char password[] = "korrekt häst batteri häftklammer";
+/* Made outside, by Python's hashlib.scrypt with salt 0…15. */
+static const char known[] = "$scrypt$17$8$1$AAECAwQFBgcICQoLDA0ODw$54-62vySh4MkgbYBcqqU7wyw5mGEkg5a8vLn8iAZLcA";
+
+static double seconds_of(const char *given, const char *hash)
+{
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    ck_assert(!password_matches(given, hash));
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+START_TEST(test_round_and_salted)
+{
+    char one[PASSWORD_SIZE], other[PASSWORD_SIZE];
+    ck_assert(password_hash(password, one));
+    ck_assert(password_hash(password, other));
+    ck_assert_str_ne(one, other);
+    ck_assert_int_eq(strncmp(one, "$scrypt$17$8$1$", 15), 0);
+    ck_assert(password_matches(password, one));
+    ck_assert(!password_matches("korrekt häst batteri häftklammer ", one));
+}
+END_TEST
+
+START_TEST(test_known_answer)
+{
+    ck_assert(password_matches(password, known));
+    ck_assert(!password_matches("", known));
+    ck_assert(!password_matches(NULL, known));
+}
+END_TEST
+
+START_TEST(test_other_forms_match_nothing)
+{
+    char altered[PASSWORD_SIZE];
+    memcpy(altered, known, sizeof known);
+    altered[10] = '0'; /* a weaker cost */
+    ck_assert(!password_matches(password, altered));
+    memcpy(altered, known, sizeof known);
+    altered[sizeof known - 2] ^= 4; /* the hash */
+    ck_assert(!password_matches(password, altered));
+    ck_assert(!password_matches(password, ""));
+}
+END_TEST
+
+START_TEST(test_unknown_user_takes_as_long_as_a_wrong_password)
+{
+    double wrong = seconds_of("wrong", known), unknown = seconds_of("wrong", NULL), bad = seconds_of("wrong", "$x$");
+    ck_assert_double_gt(unknown, wrong / 3);
+    ck_assert_double_gt(bad, wrong / 3);
+}
+END_TEST
+
+static atomic_int matched;
+
+static void *match(void *unused)
+{
+    (void)unused;
+    if (password_matches(password, known)) matched++;
+    return NULL;
+}
+
+START_TEST(test_lane_lets_everyone_through)
+{
+    pthread_t threads[3];
+    password_lane(1);
+    for (size_t i = 0; i < 3; i++) pthread_create(&threads[i], NULL, match, NULL);
+    for (size_t i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    ck_assert_int_eq(matched, 3);
+}
+END_TEST
+
+START_TEST(test_secrets)
+{
+    char secret[SECRET_SIZE], other[SECRET_SIZE], digest[SECRET_DIGEST_SIZE];
+    secret_make(secret);
+    secret_make(other);
+    ck_assert_uint_eq(strlen(secret), SECRET_SIZE - 1);
+    ck_assert_str_ne(secret, other);
+    secret_digest(secret, digest);
+    ck_assert(secret_matches(secret, digest));
+    ck_assert(!secret_matches(other, digest));
+    ck_assert(!secret_matches(secret, NULL));
+    ck_assert(!secret_matches(NULL, digest));
+    ck_assert(!secret_matches(secret, ""));
+    secret_digest("abc", digest); /* FIPS 180-4 */
+    ck_assert_str_eq(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("password");
+    tcase_set_timeout(tests, 100);
+    tcase_add_test(tests, test_round_and_salted);
+    tcase_add_test(tests, test_known_answer);
+    tcase_add_test(tests, test_other_forms_match_nothing);
+    tcase_add_test(tests, test_unknown_user_takes_as_long_as_a_wrong_password);
+    tcase_add_test(tests, test_lane_lets_everyone_through);
+    tcase_add_test(tests, test_secrets);
+    return ring_run("password", tests);
+}
