@@ -86,8 +86,9 @@ CREATE TABLE principals (
     label text,                                      -- of a client; a user's name is sealed
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'invited', 'active', 'suspended')),
     roles text[] NOT NULL DEFAULT '{}',              -- in force
-    pending_roles text[],                            -- asked for, in force when another person approves
-    pending_reset boolean NOT NULL DEFAULT false,    -- a new invitation is asked for
+    pending_roles text[],                            -- asked for: all that are in force when another person approves
+    pending_reset boolean NOT NULL DEFAULT false,    -- asked for: a new invitation, and an end to the secret of now
+    pending_activation boolean NOT NULL DEFAULT false, -- asked for: an end to the suspension
     requested_by uuid,                               -- who asked for what is pending
     approved_by uuid,
     token_epoch int NOT NULL DEFAULT 1,              -- raised: every token out there is void
@@ -96,9 +97,14 @@ CREATE TABLE principals (
     version int NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT partner_has_agency CHECK (NOT ('partner' = ANY (roles)) OR agency_id IS NOT NULL),
-    CONSTRAINT agency_holds_partner_only CHECK (agency_id IS NULL OR roles <@ ARRAY['partner']),
-    CONSTRAINT machine_never_decides CHECK (kind = 'user' OR NOT roles && ARRAY['decision_maker', 'triage', 'admin', 'fund_manager'])
+    CONSTRAINT partner_has_agency
+        CHECK (NOT 'partner' = ANY (roles || coalesce(pending_roles, '{}')) OR agency_id IS NOT NULL),
+    CONSTRAINT agency_holds_partner_only
+        CHECK (agency_id IS NULL OR roles || coalesce(pending_roles, '{}') <@ ARRAY['partner']),
+    CONSTRAINT machine_never_decides
+        CHECK (kind = 'user' OR NOT roles || coalesce(pending_roles, '{}')
+            && ARRAY['decision_maker', 'triage', 'admin', 'fund_manager']),
+    CONSTRAINT intake_is_a_machine CHECK (kind = 'client' OR NOT 'intake' = ANY (roles || coalesce(pending_roles, '{}')))
 );
 CREATE INDEX principals_by_agency ON principals (agency_id);
 
@@ -244,9 +250,9 @@ BEGIN
 END $$;
 
 -- Entering: utvag_app looks the caller up, and becomes her role.
-GRANT SELECT (id, kind, agency_id, status, roles, token_epoch) ON principals TO utvag_app;
+GRANT SELECT (id, kind, agency_id, status, roles, token_epoch, demo) ON principals TO utvag_app;
 CREATE POLICY enter ON principals FOR SELECT TO utvag_app USING (true);
-GRANT SELECT (id, status) ON agencies TO utvag_app;
+GRANT SELECT (id, status, demo) ON agencies TO utvag_app;
 CREATE POLICY enter ON agencies FOR SELECT TO utvag_app USING (true);
 
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, vault TO utvag_app, utvag_login, utvag_partner, utvag_public, utvag_case,
