@@ -1,0 +1,110 @@
+"""The real binary, started for a suite, and clients that speak to it."""
+
+import json
+import signal
+import subprocess
+import threading
+import time
+
+import psycopg
+import requests
+
+from cluster import binary
+
+TOKEN_AGE = 240  # seconds: tokens live 300
+
+
+class Client(requests.Session):
+    """A caller with a token: like requests, with paths below /v1 in place of URLs."""
+
+    def __init__(self, service, credentials=None, officer=None):
+        super().__init__()
+        self.service = service
+        self.credentials = credentials
+        self.officer = officer
+        self.asked = None
+
+    def ask_token(self):
+        if "client_id" in self.credentials:
+            body = {"grant_type": "client_credentials"} | self.credentials
+            path = "/oauth/token"
+        else:
+            body, path = self.credentials, "/sessions"
+        if self.officer:
+            self.headers["X-Acting-Officer"] = self.officer
+        answer = requests.post(self.service.url + path, json=body, timeout=30)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text)
+        self.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
+        self.asked = time.monotonic()
+
+    def request(self, method, url, **options):
+        if self.credentials and (self.asked is None or time.monotonic() - self.asked > TOKEN_AGE):
+            self.ask_token()
+        if url.startswith("/"):
+            url = self.service.url + url
+        return super().request(method, url, timeout=options.pop("timeout", 30), **options)
+
+
+class Service:
+    """One process on one database. Stopping it fails the test when it did not end well or a sanitizer complained."""
+
+    def __init__(self, cluster, database, **settings):
+        self.cluster = cluster
+        self.database = database
+        self.settings = {f"UTVAG_{name.upper()}": str(value) for name, value in settings.items()}
+        self.clients = {}
+        self.lines = []
+        self.listening = threading.Event()
+
+    def start(self):
+        environment = self.cluster.environment(self.database) | self.settings
+        self.process = subprocess.Popen([binary(), "serve"], env=environment, stderr=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        if not self.listening.wait(30) or not self.port:
+            self.process.kill()
+            raise AssertionError("the service did not start:\n" + "".join(self.lines))
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        return self
+
+    port = None
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if '"message":"listening"' in line:
+                self.port = int(json.loads(line)["port"])
+                self.listening.set()
+        self.listening.set()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(60)
+        self.reader.join(10)
+        assert not [line for line in self.lines if "Sanitizer" in line or "runtime error:" in line], "".join(self.lines)
+        assert status == 0, f"exit status {status}\n" + "".join(self.lines[-50:])
+
+    def log(self, message=None):
+        """The log's lines so far, as objects; with a message, only those."""
+        lines = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
+        return [line for line in lines if message is None or line["message"] == message]
+
+    def as_(self, role, officer=None):
+        """A client with the demo's credentials for a role (partner, partner_other, intake, case_worker, …)."""
+        who = (role, officer)
+        if who not in self.clients:
+            self.clients[who] = Client(self, self.cluster.credentials()[role], officer)
+        return self.clients[who]
+
+    def anyone(self):
+        """A client without a token."""
+        return Client(self)
+
+    def connect(self):
+        return psycopg.connect(self.cluster.url("postgres", self.database), autocommit=True)
+
+    def sql(self, statement, *values):
+        """Runs a statement as the superuser; its rows, as tuples."""
+        with self.connect() as connection:
+            done = connection.execute(statement, values or None)
+            return done.fetchall() if done.description else []
