@@ -76,7 +76,8 @@ static struct problem check_schema(struct request *rq)
     const struct member_error *errors = NULL;
     size_t count = schema_faults(rq->contract->body, rq->json, "", rq->arena, &errors);
     if (!count) return PROBLEM_NONE;
-    return (struct problem){ .status = 422, .code = "body_invalid", .errors = errors, .error_count = count };
+    int status = rq->contract->form ? 400 : 422; /* RFC 6749 (5.2) knows 400 only */
+    return (struct problem){ .status = status, .code = "body_invalid", .errors = errors, .error_count = count };
 }
 
 struct problem body_read(struct request *rq)

@@ -59,6 +59,17 @@ static json_t *error_list(struct request *rq, const struct problem *problem)
     return list;
 }
 
+/* The token endpoint, which is the one that takes a form, also speaks RFC 6749 (5.2). */
+static const char *oauth_error(const struct problem *problem)
+{
+    static const char *const own[] = { "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+                                       "unsupported_grant_type", "invalid_scope" };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(problem->code, own[i]) == 0) return own[i];
+    if (problem->status == 401) return "invalid_client";
+    return problem->status < 500 ? "invalid_request" : "temporarily_unavailable";
+}
+
 static json_t *problem_json(struct request *rq, const struct problem *problem)
 {
     const char *t = rq->trace;
@@ -69,6 +80,10 @@ static json_t *problem_json(struct request *rq, const struct problem *problem)
         "instance", json_sprintf("urn:uuid:%.8s-%.4s-%.4s-%.4s-%s", t, t + 8, t + 12, t + 16, t + 20),
         "code", problem->code, "trace_id", t);
     if (value && problem->error_count) json_object_set_new(value, "errors", error_list(rq, problem));
+    if (value && rq->contract && rq->contract->form) {
+        json_object_set_new(value, "error", json_string(oauth_error(problem)));
+        json_object_set_new(value, "error_description", json_string(sentence(rq, problem->code, NULL)));
+    }
     return value;
 }
 

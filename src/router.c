@@ -69,10 +69,10 @@ static bool name_parameters(struct route *route, const struct segment *segments,
     return true;
 }
 
-static bool add(struct router *router, const struct contract_operation *operation)
+static bool add_path(struct router *router, const struct contract_operation *operation, size_t length)
 {
     struct segment segments[SEGMENTS];
-    size_t count = split(operation->path, strlen(operation->path), segments);
+    size_t count = split(operation->path, length, segments);
     if (count > SEGMENTS) return false;
     struct node *node = &router->root;
     for (size_t i = 0; i < count; i++)
@@ -86,8 +86,16 @@ static bool add(struct router *router, const struct contract_operation *operatio
     route->operations[route->count++] = operation;
     size_t used = strlen(route->allow);
     const char *more = strcmp(operation->method, "GET") == 0 ? "GET, HEAD" : operation->method;
-    int length = snprintf(route->allow + used, ALLOW_SIZE - used, "%s, ", more);
-    return length > 0 && (size_t)length + sizeof "OPTIONS" < ALLOW_SIZE - used;
+    int written = snprintf(route->allow + used, ALLOW_SIZE - used, "%s, ", more);
+    return written > 0 && (size_t)written + sizeof "OPTIONS" < ALLOW_SIZE - used;
+}
+
+/* The contract's path / under the base /v1 is /v1/; people write /v1, and that is served too. */
+static bool add(struct router *router, const struct contract_operation *operation)
+{
+    size_t length = strlen(operation->path);
+    bool root = length > 1 && operation->path[length - 1] == '/';
+    return add_path(router, operation, length) && (!root || add_path(router, operation, length - 1));
 }
 
 static void finish(struct node *node)
