@@ -5,7 +5,7 @@
 
 /* Each is a table of struct operation, defined in the file of its name, ended by a row without id. */
 #define RESOURCES(X) \
-    X(service_operations)
+    X(codes)
 
 #define RESOURCE_DECLARE(table) extern const struct operation table[];
 RESOURCES(RESOURCE_DECLARE)
