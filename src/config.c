@@ -245,7 +245,8 @@ static void whole_check(void)
 static void defaults_derive(void)
 {
     config.port = port_choose("ADDRESS", config.address, config.port);
-    if (config.admin_port >= 0) config.admin_port = port_choose("ADMIN_ADDRESS", config.admin_address, config.admin_port);
+    if (config.admin_port >= 0)
+        config.admin_port = port_choose("ADMIN_ADDRESS", config.admin_address, config.admin_port);
     base_url_set();
     if (!config.issuer) config.issuer = config.base_url;
     if (!config.owner_url) config.owner_url = config.database_url;

@@ -48,15 +48,15 @@ static void line_put_escaped(struct line *line, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     while (*at && !line->full) {
-        char escape[8];
         size_t length = *at < 0x80 ? 1 : sequence_length(at);
         if (length == 0) {
             line_put(line, "\xef\xbf\xbd", 3); /* U+FFFD */
             length = 1;
         } else if (*at < 0x20 || *at == 0x7f) {
-            line_put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", *at));
+            static const char digits[] = "0123456789abcdef";
+            line_put(line, (char[]){ '\\', 'u', '0', '0', digits[*at >> 4], digits[*at & 15] }, 6);
         } else if (*at == '"' || *at == '\\') {
-            line_put(line, (char[2]){ '\\', (char)*at }, 2);
+            line_put(line, (char[]){ '\\', (char)*at }, 2);
         } else {
             line_put(line, (const char *)at, length);
         }

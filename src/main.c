@@ -42,7 +42,8 @@ static int words_match(const char *name, int count, char **arguments)
     int words = 0;
     while (*name) {
         size_t length = strcspn(name, " ");
-        if (words == count || strlen(arguments[words]) != length || strncmp(arguments[words], name, length) != 0) return 0;
+        if (words == count || strlen(arguments[words]) != length || strncmp(arguments[words], name, length) != 0)
+            return 0;
         words++;
         name += length + (name[length] == ' ');
     }

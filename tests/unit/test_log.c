@@ -33,7 +33,10 @@ static json_t *capture_end(void)
     return line;
 }
 
-static const char *member(const json_t *line, const char *name) { return json_string_value(json_object_get(line, name)); }
+static const char *member(const json_t *line, const char *name)
+{
+    return json_string_value(json_object_get(line, name));
+}
 
 START_TEST(a_line_is_an_object_with_time_level_message_and_pairs)
 {
