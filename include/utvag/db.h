@@ -1,7 +1,7 @@
-/* PostgreSQL through libpq, in this file only. One pipelined round trip a request:
-   enter (become the caller's database role) · the idempotency claim, if any · the statement, wrapped with its
-   audit row, outbox row and kept answer · sync. A pipeline up to its sync is one transaction.
-   A FIFO pool; each waiter is handed the next free connection. */
+/* PostgreSQL through libpq, in db.c and db_pool.c only. One pipelined round trip a request:
+     enter (become the caller's database role) · the idempotency claim, if any ·
+     the statement, wrapped with its audit row and its kept answer · sync.
+   A pipeline up to its sync is one transaction. Nothing is answered before a clean sync. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,25 +11,42 @@
 struct db;
 struct db *db_open(const struct config *config);
 void db_close(struct db *db);
-bool db_ready(struct db *db); /* reachable, and the newest migration is there */
+/* Whether PostgreSQL answers and holds exactly the migrations that this binary knows. */
+bool db_ready(struct db *db);
+/* The server's version as libpq tells it (150020 for 15.20); 0 when it cannot be reached. */
+int db_server_version(struct db *db);
+/* Whether the database holds any demo row; -1 when it cannot be told. */
+int db_holds_demo(struct db *db);
 
-/* name: unique to the text; prepared as name/role. sql: common table expressions, the last named `page` with the
-   columns id, version, body (text), key (text, what a list is ordered by, or NULL). */
+/* sql: common table expressions, the last named `page` with the columns id uuid, version int, body text, key text.
+   name: at most 60 bytes, one for each text; it is prepared as name/role, since a plan under row-level security is
+   made anew whenever the role changes. */
 struct statement {
     const char *name;
     const char *sql;
+    bool many;    /* no row is an answer too: a list */
+    bool keyed;   /* takes an Idempotency-Key */
+    bool silent;  /* no audit row: the first trip of two, whose second writes it */
 };
 
-struct row { const char *id; int version; const char *body; size_t length; const char *key; };
-struct rows { const struct row *row; size_t count; };
+struct row {
+    const char *id;      /* "" when NULL */
+    int version;
+    const char *body;    /* NUL-terminated */
+    size_t length;
+    const char *key;     /* NULL when NULL */
+};
+struct rows {
+    const struct row *row;
+    size_t count;
+};
 
-/* Runs as the caller in rq, with the operation's idempotency, audit and event. Rows live until request_end. */
+/* Runs as the caller of rq, who must still be active and hold the role that let her in (else 401). Rows live until
+   db_request_end. Refusals by SQL are audited on return. 503 `commit_in_doubt` when the connection was lost after a
+   write was sent: its Idempotency-Key then tells what became of it. */
 struct problem db_run(struct request *rq, const struct statement *statement, size_t count, const char *const *values,
                       struct rows *rows) __attribute__((warn_unused_result));
-/* The same, read only, without idempotency: the first trip of a merge into sealed members. */
-struct problem db_peek(struct request *rq, const struct statement *statement, size_t count,
-                       const char *const *values, struct rows *rows) __attribute__((warn_unused_result));
-/* Before there is a caller (logins): runs as utvag_login, audited. */
+/* The same before there is a caller (tokens, sessions, invitations): as utvag_login. */
 struct problem db_login(struct request *rq, const struct statement *statement, size_t count,
                         const char *const *values, struct rows *rows) __attribute__((warn_unused_result));
 /* Writes the refusal of rq into the audit log, in a transaction of its own, durable on return. */

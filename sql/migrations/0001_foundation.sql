@@ -192,8 +192,10 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events
 GRANT INSERT ON audit_events TO utvag_login, utvag_partner, utvag_public, utvag_case, utvag_finance, utvag_project,
     utvag_auditor, utvag_admin, utvag_app;
 CREATE POLICY write_own ON audit_events FOR INSERT
-    TO utvag_login, utvag_partner, utvag_public, utvag_case, utvag_finance, utvag_project, utvag_auditor, utvag_admin, utvag_app
+    TO utvag_login, utvag_partner, utvag_public, utvag_case, utvag_finance, utvag_project, utvag_auditor, utvag_admin
     WITH CHECK (principal_id IS NOT DISTINCT FROM (SELECT caller()));
+-- Of one who could not enter: nobody is the caller then.
+CREATE POLICY write_refusal ON audit_events FOR INSERT TO utvag_app WITH CHECK (outcome = 'refused');
 GRANT SELECT ON audit_events TO utvag_auditor;
 CREATE POLICY read_all ON audit_events FOR SELECT TO utvag_auditor USING (true);
 
@@ -254,6 +256,10 @@ GRANT SELECT (id, kind, agency_id, status, roles, token_epoch, demo) ON principa
 CREATE POLICY enter ON principals FOR SELECT TO utvag_app USING (true);
 GRANT SELECT (id, status, demo) ON agencies TO utvag_app;
 CREATE POLICY enter ON agencies FOR SELECT TO utvag_app USING (true);
+
+-- `serve` refuses a database that holds demo rows, outside the demo.
+CREATE FUNCTION holds_demo() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+    RETURN EXISTS (SELECT FROM agencies WHERE demo) OR EXISTS (SELECT FROM principals WHERE demo);
 
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, vault TO utvag_app, utvag_login, utvag_partner, utvag_public, utvag_case,
     utvag_finance, utvag_project, utvag_auditor, utvag_admin;
