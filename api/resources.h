@@ -1,15 +1,24 @@
-/* What is offered. A new resource: its file, and one line here. Only src/main.c and the fuzzers read this list. */
+/* What is offered. A new resource: its file, and one line here. Only src/main.c, tests and fuzzers read this list. */
 #pragma once
 #include "utvag/operation.h"
 #include "utvag/text.h"
 
 /* Each is a table of struct operation, defined in the file of its name, ended by a row without id. */
 #define RESOURCES(X) \
-    X(codes)
+    X(agencies)      \
+    X(clients)       \
+    X(codes)         \
+    X(invitations)   \
+    X(sessions)      \
+    X(tokens)        \
+    X(users)
 
-#define RESOURCE_DECLARE(table) extern const struct operation table[];
-RESOURCES(RESOURCE_DECLARE)
-#undef RESOURCE_DECLARE
+/* Each is a table of struct text: what the rules of a part of the domain say to people, by code. */
+#define RULES(X) X(identity_rules)
 
-/* api/rules.c: the texts of the domain's rules, by code. */
-extern const struct text rules[];
+#define DECLARE(table) extern const struct operation table[];
+RESOURCES(DECLARE)
+#undef DECLARE
+#define DECLARE(table) extern const struct text table[];
+RULES(DECLARE)
+#undef DECLARE

@@ -20,8 +20,10 @@ static const struct command commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-#define RESOURCE_LIST(table) table,
-static const struct operation *const resources[] = { RESOURCES(RESOURCE_LIST) NULL };
+#define ROW(table) table,
+static const struct operation *const resources[] = { RESOURCES(ROW) NULL };
+static const struct text *const rules[] = { RULES(ROW) NULL };
+#undef ROW
 
 static int usage(int status)
 {
@@ -71,7 +73,7 @@ static bool contract_open(struct service *service, char *error, size_t error_siz
     struct contract *contract = contract_load(embedded_contract.text, embedded_contract.length, error, error_size);
     service->contract = contract;
     if (!contract || !contract_bind(contract, resources, error, error_size)) return false;
-    text_add(rules);
+    for (const struct text *const *table = rules; *table; table++) text_add(*table);
     service->router = router_new(contract);
     return service->router != NULL;
 }
