@@ -7,8 +7,12 @@ ALTER TABLE agencies ADD CONSTRAINT municipality_has_code CHECK (kind <> 'munici
 CREATE INDEX agencies_in_order ON agencies (created_at, id);
 CREATE INDEX agencies_by_change ON agencies (updated_at, id);
 CREATE INDEX agencies_by_name ON agencies (name, id);
+CREATE INDEX agencies_by_kind ON agencies (kind, created_at, id);
+CREATE INDEX agencies_by_municipality ON agencies (municipality_code, created_at, id);
 CREATE INDEX principals_in_order ON principals (kind, created_at, id);
 CREATE INDEX principals_by_change ON principals (kind, updated_at, id);
+CREATE INDEX principals_by_status ON principals (kind, status, created_at, id);
+CREATE INDEX principals_of_agency ON principals (agency_id, kind, created_at, id);
 -- An address signs one user in.
 CREATE UNIQUE INDEX email_taken ON vault.blind_tokens (token) WHERE index = 'user_email';
 CREATE INDEX blind_tokens_by_principal ON vault.blind_tokens (principal_id) WHERE principal_id IS NOT NULL;
@@ -356,6 +360,11 @@ BEGIN
     FROM principals p WHERE p.id = c.principal_id AND p.id = (body->>'id')::uuid AND p.demo
     RETURNING p.id, p.version, NULL::text, NULL::text;
 END $$;
+
+-- Demo data keeps to databases of its own: `serve` and `demo` ask.
+CREATE OR REPLACE FUNCTION holds_demo() RETURNS boolean LANGUAGE sql STABLE
+    RETURN EXISTS (SELECT FROM principals WHERE demo) OR EXISTS (SELECT FROM agencies WHERE demo);
+GRANT EXECUTE ON FUNCTION holds_demo TO utvag_app;
 
 -- Who may ---------------------------------------------------------------------------------------------------------
 GRANT SELECT ON agencies TO utvag_partner, utvag_case, utvag_finance, utvag_project, utvag_auditor, utvag_admin, utvag_login;

@@ -1,0 +1,155 @@
+#include "api/invitations.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "utvag/base64url.h"
+#include "utvag/blind.h"
+#include "utvag/config.h"
+#include "utvag/db.h"
+#include "utvag/digest.h"
+#include "utvag/operation.h"
+#include "utvag/password.h"
+#include "utvag/record.h"
+#include "utvag/respond.h"
+
+/* Drawn from the MAC key, the record and the version that is approved: nobody without the key ring can make it, and a
+   repetition under the same Idempotency-Key gets the token that the lost answer had. */
+static const char *invitation_token(struct request *rq)
+{
+    unsigned char mac[BLIND_BYTES];
+    const char *of = arena_text(rq->arena, "%s %d", request_path(rq, "id"), request_version(rq));
+    char *token = arena_alloc(rq->arena, SECRET_SIZE);
+    if (!of || !token || !blind_mac(rq->service->keyring, "invitation", of, strlen(of), mac)) return NULL;
+    base64url_encode(mac, sizeof mac, token);
+    return token;
+}
+
+static struct problem answer(struct request *rq, struct response *rs, const struct row *row, const char *token)
+{
+    const char *text;
+    size_t length;
+    TRY(record_open(rq, row->body, row->length, &text, &length));
+    json_t *body = json_loadb(text, length, 0, NULL);
+    json_t *invitation = json_object_get(body, "invitation");
+    if (json_is_object(invitation)) json_object_set_new(invitation, "token", json_string(token));
+    respond_json(rq, rs, 200, body);
+    json_decref(body);
+    unsigned char digest[DIGEST_BYTES];
+    char hex[9];
+    digest_sha256(text, length, digest);
+    digest_hex(digest, 4, hex);
+    rs->etag = arena_text(rq->arena, "\"%d.%s\"", row->version, hex);
+    return PROBLEM_NONE;
+}
+
+struct problem approve_with_invitation(struct request *rq, struct response *rs)
+{
+    const char *function = rq->contract->operation->function; /* a name of ours, from the table of operations */
+    const char *token = invitation_token(rq);
+    if (!token) return problem(500, "out_of_memory");
+    char digest[SECRET_DIGEST_SIZE];
+    secret_digest(token, digest);
+    const struct statement statement = {
+        .name = function,
+        .sql = arena_text(rq->arena, "page AS (SELECT * FROM %s($1::uuid, $2::jsonb, $3::int))", function),
+        .keyed = true,
+    };
+    const char *const values[] = { request_path(rq, "id"),
+                                   arena_text(rq->arena, "{\"invitation_digest\":\"%s\"}", digest),
+                                   arena_text(rq->arena, "%d", request_version(rq)) };
+    if (!statement.sql || !values[1] || !values[2]) return problem(500, "out_of_memory");
+    struct rows rows;
+    TRY(db_run(rq, &statement, 3, values, &rows));
+    return rows.count ? answer(rq, rs, &rows.row[0], token) : problem(404, "not_found");
+}
+
+/* Accepting ------------------------------------------------------------------------------------------------------ */
+
+static struct problem refuse(struct request *rq)
+{
+    struct problem refused = problem(401, "invitation_invalid");
+    TRY(db_audit_refusal(rq, refused.status, refused.code));
+    refused.audited = true;
+    return refused;
+}
+
+static struct problem member_problem(struct request *rq, const char *code)
+{
+    struct member_error *error = arena_alloc(rq->arena, sizeof *error);
+    if (!error) return problem(500, "out_of_memory");
+    *error = (struct member_error){ .pointer = "/password", .code = code };
+    return (struct problem){ .status = 422, .code = "body_invalid", .errors = error, .error_count = 1 };
+}
+
+/* Whose invitation it is, before any costly hashing: `user`, `client`, or NULL. */
+static struct problem find_invitation(struct request *rq, const char *digest, const char **kind)
+{
+    static const struct statement statement = {
+        .name = "find_invitation", .sql = "page AS (SELECT * FROM find_invitation($1))", .many = true
+    };
+    const char *const values[] = { digest };
+    struct rows rows = { 0 };
+    *kind = NULL;
+    TRY(db_login(rq, &statement, 1, values, &rows));
+    if (rows.count) *kind = strstr(rows.row[0].body, "\"client\"") ? "client" : "user";
+    return PROBLEM_NONE;
+}
+
+/* Takes the invitation, if nobody has since: exactly one of hash and secret's digest is there. */
+static struct problem accept(struct request *rq, const char *digest, const char *hash, const char *secret,
+                             struct rows *rows)
+{
+    static const struct statement statement = {
+        .name = "accept_invitation", .sql = "page AS (SELECT * FROM accept_invitation($1, $2, $3))", .many = true
+    };
+    const char *const values[] = { digest, hash, secret };
+    TRY(db_login(rq, &statement, 3, values, rows));
+    return rows->count ? PROBLEM_NONE : refuse(rq);
+}
+
+static struct problem accept_for_user(struct request *rq, struct response *rs, const char *digest)
+{
+    const char *password = json_string_value(json_object_get(rq->json, "password"));
+    char hash[PASSWORD_SIZE];
+    struct rows rows;
+    if (!password) return member_problem(rq, "required");
+    if (!password_hash(password, hash)) return problem(503, "overloaded");
+    TRY(accept(rq, digest, hash, NULL, &rows));
+    json_t *body = json_pack("{s:s}", "id", rows.row[0].id);
+    respond_json(rq, rs, 200, body);
+    json_decref(body);
+    return PROBLEM_NONE;
+}
+
+static struct problem accept_for_client(struct request *rq, struct response *rs, const char *digest)
+{
+    char secret[SECRET_SIZE], kept[SECRET_DIGEST_SIZE];
+    struct rows rows;
+    if (json_object_get(rq->json, "password")) return member_problem(rq, "not_for_clients");
+    secret_make(secret);
+    secret_digest(secret, kept);
+    TRY(accept(rq, digest, NULL, kept, &rows));
+    const char *id = rows.row[0].id;
+    json_t *body = json_pack("{s:s, s:s, s:s}", "id", id, "client_id", id, "client_secret", secret);
+    respond_json(rq, rs, 200, body);
+    json_decref(body);
+    explicit_bzero(secret, sizeof secret);
+    return PROBLEM_NONE;
+}
+
+static struct problem accept_invitation(struct request *rq, struct response *rs)
+{
+    char digest[SECRET_DIGEST_SIZE];
+    const char *kind;
+    secret_digest(json_string_value(json_object_get(rq->json, "token")), digest);
+    TRY(find_invitation(rq, digest, &kind));
+    if (!kind) return refuse(rq);
+    response_header(rs, "Cache-Control", "no-store");
+    return strcmp(kind, "user") == 0 ? accept_for_user(rq, rs, digest) : accept_for_client(rq, rs, digest);
+}
+
+const struct operation invitations[] = {
+    { "acceptInvitation", accept_invitation, NULL, NULL },
+    { 0 },
+};

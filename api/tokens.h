@@ -1,0 +1,18 @@
+/* What tokens, sessions and invitations share: holders as the database tells them, and the answer that is a token. */
+#pragma once
+#include "utvag/db.h"
+#include "utvag/request.h"
+
+struct holder {
+    const char *id, *agency; /* agency: "" for our own */
+    unsigned roles;          /* bits 1u << enum role */
+    int epoch;
+    const char *hash; /* of her password or secret */
+};
+
+/* Reads a row of begin_login or find_client; texts in the arena. */
+struct problem holder_read(struct request *rq, const struct row *row, struct holder *holder)
+    __attribute__((warn_unused_result));
+/* The token's answer (RFC 6749, 5.1). officer: whom a machine acts for, or NULL. */
+struct problem token_answer(struct request *rq, struct response *rs, const struct holder *holder, bool machine,
+                            const char *officer) __attribute__((warn_unused_result));
