@@ -25,7 +25,7 @@ struct pool {
     pthread_mutex_t mutex;
     struct connection *connections, *free;
     struct waiter *first, **last;
-    _Atomic long long retry_at_ms;               /* no attempt to connect before */
+    _Atomic long long retry_at_ms; /* no attempt to connect before */
     _Atomic int back_off_ms;
 };
 
@@ -105,8 +105,9 @@ static bool set_up(const struct pool *pool, PGconn *pg)
 
 static PGconn *connect_once(const struct pool *pool)
 {
-    const char *const names[] = { "dbname", "application_name", "client_encoding", "connect_timeout", "keepalives_idle",
-                                  "keepalives_interval", "keepalives_count", "tcp_user_timeout", NULL };
+    const char *const names[] = { "dbname",           "application_name", "client_encoding",
+                                  "connect_timeout",  "keepalives_idle",  "keepalives_interval",
+                                  "keepalives_count", "tcp_user_timeout", NULL };
     const char *const values[] = { pool->config->database_url, "utvag", "UTF8", "3", "10", "5", "3", "10000", NULL };
     PGconn *pg = PQconnectdbParams(names, values, 1);
     if (PQstatus(pg) == CONNECTION_OK && set_up(pool, pg)) return pg;

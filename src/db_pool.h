@@ -9,11 +9,11 @@
 enum { CONNECTION_STATEMENTS = 1024 };
 
 struct connection {
-    PGconn *pg;                                  /* NULL until first used, and after a loss */
-    bool doubtful;                               /* a commit was not confirmed by the standby (warning 01000) */
-    char *prepared[CONNECTION_STATEMENTS];       /* hash table of names */
+    PGconn *pg;                            /* NULL until first used, and after a loss */
+    bool doubtful;                         /* a commit was not confirmed by the standby (warning 01000) */
+    char *prepared[CONNECTION_STATEMENTS]; /* hash table of names */
     size_t prepared_count;
-    struct connection *next;                     /* free list */
+    struct connection *next; /* free list */
 };
 
 struct pool;

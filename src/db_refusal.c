@@ -72,12 +72,12 @@ static struct problem read_server(const char *state)
     static const struct {
         const char *prefix, *code;
     } states[] = {
-        { "55P03", "record_busy" },   /* lock_timeout */
-        { "57014", "too_slow" },      /* statement_timeout */
-        { "40", "record_busy" },      /* serialisation and deadlock, after all tries */
-        { "57P", "database_away" },   /* shutting down, starting up */
+        { "55P03", "record_busy" },                              /* lock_timeout */
+        { "57014", "too_slow" },                                 /* statement_timeout */
+        { "40", "record_busy" },                                 /* serialisation and deadlock, after all tries */
+        { "57P", "database_away" },                              /* shutting down, starting up */
         { "08", "database_away" },    { "53", "database_away" }, /* connection; resources */
-        { "25006", "database_away" }, /* read only: a standby after fail-over */
+        { "25006", "database_away" },                            /* read only: a standby after fail-over */
     };
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
         if (strncmp(state, states[i].prefix, strlen(states[i].prefix)) == 0) return later(states[i].code);

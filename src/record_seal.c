@@ -154,12 +154,12 @@ static struct problem seal_record(struct request *rq, json_t *row, const struct 
     struct record record = { .rq = rq, .schema = schema, .id = id };
     unsigned char wrapped[SEAL_WRAPPED];
     json_t *tokens = json_array();
-    bool fine = tokens && seal_make_key(rq->service->keyring, id, record.key, wrapped) &&
-                add_tokens(rq, tokens, row, schema);
+    bool fine =
+        tokens && seal_make_key(rq->service->keyring, id, record.key, wrapped) && add_tokens(rq, tokens, row, schema);
     json_t *whole = json_copy(row);
     fine = fine && whole && close_groups(&record, row, whole, whole) &&
-           json_object_set_new(row, "id", json_string(id)) == 0 && set_bytes(row, "data_key", wrapped, sizeof wrapped) &&
-           json_object_set(row, "blind", tokens) == 0;
+           json_object_set_new(row, "id", json_string(id)) == 0 &&
+           set_bytes(row, "data_key", wrapped, sizeof wrapped) && json_object_set(row, "blind", tokens) == 0;
     OPENSSL_cleanse(record.key, sizeof record.key);
     json_decref(tokens);
     json_decref(whole);
@@ -221,7 +221,8 @@ static json_t *merge_patch(const json_t *target, const json_t *patch)
     json_t *merged = json_is_object(target) ? json_deep_copy(target) : json_object();
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)patch, name, value) {
+    json_object_foreach((json_t *)patch, name, value)
+    {
         if (json_is_null(value))
             json_object_del(merged, name);
         else
@@ -230,7 +231,8 @@ static json_t *merge_patch(const json_t *target, const json_t *patch)
     return merged;
 }
 
-static struct problem check_read_only(struct request *rq, json_t *patch, const struct schema *schema, const json_t *current)
+static struct problem check_read_only(struct request *rq, json_t *patch, const struct schema *schema,
+                                      const json_t *current)
 {
     struct member_error *errors = arena_alloc(rq->arena, (schema->property_count + 1) * sizeof *errors);
     if (!errors) return problem(500, "out_of_memory");
@@ -241,7 +243,9 @@ static struct problem check_read_only(struct request *rq, json_t *patch, const s
         if (!said || !schema->properties[i].schema->read_only) continue;
         const json_t *is = json_object_get(current, name);
         bool same = is ? json_equal(said, is) : json_is_null(said);
-        if (!same) errors[count++] = (struct member_error){ .pointer = arena_text(rq->arena, "/%s", name), .code = "read_only" };
+        if (!same)
+            errors[count++] =
+                (struct member_error){ .pointer = arena_text(rq->arena, "/%s", name), .code = "read_only" };
         json_object_del(patch, name);
     }
     if (!count) return PROBLEM_NONE;

@@ -25,7 +25,8 @@ static const char *location_of(struct request *rq, const char *id)
 {
     const char *template = rq->contract->location, *gap = strstr(template, "{id}");
     if (!gap) return arena_text(rq->arena, "%s%s", rq->service->config->base_url, template);
-    return arena_text(rq->arena, "%s%.*s%s%s", rq->service->config->base_url, (int)(gap - template), template, id, gap + 4);
+    return arena_text(rq->arena, "%s%.*s%s%s", rq->service->config->base_url, (int)(gap - template), template, id,
+                      gap + 4);
 }
 
 struct problem resource_answer(struct request *rq, struct response *rs, const struct rows *rows)
@@ -51,8 +52,9 @@ struct problem resource_read(struct request *rq, struct response *rs)
 {
     struct rows rows;
     const char *id = request_path(rq, "id");
-    const char *sql = arena_text(rq->arena, "page AS (SELECT id, version, body, NULL::text AS key FROM %s WHERE id = $1::uuid)",
-                                 rq->contract->operation->view);
+    const char *sql =
+        arena_text(rq->arena, "page AS (SELECT id, version, body, NULL::text AS key FROM %s WHERE id = $1::uuid)",
+                   rq->contract->operation->view);
     if (!sql) return out_of_memory();
     struct statement statement = { .name = rq->contract->id, .sql = sql };
     TRY(db_run(rq, &statement, 1, &id, &rows));
@@ -64,8 +66,9 @@ struct problem resource_call(struct request *rq, const json_t *body, struct rows
     const char *id = request_path(rq, "id");
     int match = request_version(rq);
     const char *version = match > 0 ? arena_text(rq->arena, "%d", match) : NULL;
-    const char *sql = arena_text(rq->arena, "page AS (SELECT id, version, body, key FROM %s($1::uuid, $2::jsonb, $3::int))",
-                                 rq->contract->operation->function);
+    const char *sql =
+        arena_text(rq->arena, "page AS (SELECT id, version, body, key FROM %s($1::uuid, $2::jsonb, $3::int))",
+                   rq->contract->operation->function);
     size_t length = body ? json_dumpb(body, NULL, 0, JSON_COMPACT) : 2;
     char *text = arena_alloc(rq->arena, length + 1);
     if (!sql || !text) return out_of_memory();
@@ -91,7 +94,8 @@ struct problem resource_peek(struct request *rq, const char *view, json_t **reco
     struct rows rows;
     const char *id = request_path(rq, "id"), *body;
     size_t length;
-    const char *sql = arena_text(rq->arena, "page AS (SELECT id, version, body, NULL::text AS key FROM %s WHERE id = $1::uuid)", view);
+    const char *sql = arena_text(
+        rq->arena, "page AS (SELECT id, version, body, NULL::text AS key FROM %s WHERE id = $1::uuid)", view);
     const char *name = arena_text(rq->arena, "%s peek", rq->contract->id);
     if (!sql || !name) return out_of_memory();
     struct statement statement = { .name = name, .sql = sql, .silent = true };

@@ -14,15 +14,15 @@ enum { FILTERS_MOST = 16, REACH = 10000 /* page x limit at most */, LIMIT_USUAL 
 
 struct list {
     struct request *rq;
-    const char *view, *root;       /* root: the view of the record that the page is below, or NULL */
-    const char *sort;              /* "-created_at" */
-    int limit, page;               /* page 0: not by number */
+    const char *view, *root; /* root: the view of the record that the page is below, or NULL */
+    const char *sort;        /* "-created_at" */
+    int limit, page;         /* page 0: not by number */
     bool count;
     const char *values[FILTERS_MOST + 4];
     size_t used;
-    unsigned filters;              /* which of the contract's filters are set: part of the statement's name */
-    const char *where;             /* SQL of the filters */
-    const char *scope;             /* operation, order and filters: what a cursor is bound to */
+    unsigned filters;  /* which of the contract's filters are set: part of the statement's name */
+    const char *where; /* SQL of the filters */
+    const char *scope; /* operation, order and filters: what a cursor is bound to */
     const char *after_key, *after_id;
 };
 
@@ -130,16 +130,17 @@ static const char *list_sql(struct list *list)
     if (list->root) root = arena_text(arena, "root AS (SELECT id FROM %s WHERE id = $1::uuid), ", list->root);
     if (list->count) count = arena_text(arena, "(SELECT count(*) FROM %s v WHERE true%s)", list->view, where);
     if (list->count || list->root)
-        head = arena_text(arena, "SELECT %s AS id, %s::int AS version, NULL::text AS body, NULL::text AS key%s UNION ALL ",
-                          list->root ? "r.id" : "NULL::uuid", count, list->root ? " FROM root r" : "");
+        head =
+            arena_text(arena, "SELECT %s AS id, %s::int AS version, NULL::text AS body, NULL::text AS key%s UNION ALL ",
+                       list->root ? "r.id" : "NULL::uuid", count, list->root ? " FROM root r" : "");
     if (!rows || !root || !head || !count) return NULL;
     return arena_text(arena, "%s%s, page AS (%sSELECT id, version, body, key FROM listed)", root, rows, head);
 }
 
 static const char *list_name(const struct list *list)
 {
-    return arena_text(list->rq->arena, "%s %s%x.%d.%d.%d%s", list->rq->contract->id, list->sort, list->filters, list->limit,
-                      list->page, (int)list->count, list->after_id ? "+" : "");
+    return arena_text(list->rq->arena, "%s %s%x.%d.%d.%d%s", list->rq->contract->id, list->sort, list->filters,
+                      list->limit, list->page, (int)list->count, list->after_id ? "+" : "");
 }
 
 /* The list's own URL with another cursor. */
@@ -179,8 +180,10 @@ static char *page_text(const struct list *list, const struct row *row, size_t co
     used += (size_t)sprintf(text + used, "],\"_meta\":{\"limit\":%d", list->limit);
     if (list->page) used += (size_t)sprintf(text + used, ",\"page\":%d", list->page);
     if (list->count) used += (size_t)sprintf(text + used, ",\"count\":%d", total);
-    used += (size_t)sprintf(text + used, "},\"_links\":{\"self\":{\"href\":\"%s%s\",\"rel\":\"self\",\"method\":\"GET\"}", base, rq->url);
-    if (next) used += (size_t)sprintf(text + used, ",\"next\":{\"href\":\"%s\",\"rel\":\"next\",\"method\":\"GET\"}", next);
+    used += (size_t)sprintf(
+        text + used, "},\"_links\":{\"self\":{\"href\":\"%s%s\",\"rel\":\"self\",\"method\":\"GET\"}", base, rq->url);
+    if (next)
+        used += (size_t)sprintf(text + used, ",\"next\":{\"href\":\"%s\",\"rel\":\"next\",\"method\":\"GET\"}", next);
     sprintf(text + used, "}}");
     return text;
 }

@@ -24,17 +24,18 @@ int db_holds_demo(struct db *db);
 struct statement {
     const char *name;
     const char *sql;
-    bool many;    /* no row is an answer too: a list */
-    bool keyed;   /* takes an Idempotency-Key */
-    bool silent;  /* no audit row: the first trip of two, whose second writes it */
+    bool many;   /* no row is an answer too: a list */
+    bool keyed;  /* takes an Idempotency-Key */
+    bool silent; /* no audit row: the first trip of two, whose second writes it */
+    bool replay; /* tells again what was answered to an idempotency key: db.c\'s own */
 };
 
 struct row {
-    const char *id;      /* "" when NULL */
+    const char *id; /* "" when NULL */
     int version;
-    const char *body;    /* NUL-terminated */
+    const char *body; /* NUL-terminated */
     size_t length;
-    const char *key;     /* NULL when NULL */
+    const char *key; /* NULL when NULL */
 };
 struct rows {
     const struct row *row;
@@ -47,8 +48,8 @@ struct rows {
 struct problem db_run(struct request *rq, const struct statement *statement, size_t count, const char *const *values,
                       struct rows *rows) __attribute__((warn_unused_result));
 /* The same before there is a caller (tokens, sessions, invitations): as utvag_login. */
-struct problem db_login(struct request *rq, const struct statement *statement, size_t count,
-                        const char *const *values, struct rows *rows) __attribute__((warn_unused_result));
+struct problem db_login(struct request *rq, const struct statement *statement, size_t count, const char *const *values,
+                        struct rows *rows) __attribute__((warn_unused_result));
 /* Writes the refusal of rq into the audit log, in a transaction of its own, durable on return. */
 struct problem db_audit_refusal(struct request *rq, int status, const char *code) __attribute__((warn_unused_result));
 void db_request_end(struct request *rq);
