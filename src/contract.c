@@ -80,8 +80,8 @@ const struct schema *contract_schema(struct contract *contract, const json_t *no
 {
     char reason[400];
     if (!node) return contract_fail(contract, place, "schema is missing"), NULL;
-    const struct schema *schema = schema_compile(contract->schemas, node, contract_text(contract, "%s/schema", place),
-                                                 reason, sizeof reason);
+    const struct schema *schema =
+        schema_compile(contract->schemas, node, contract_text(contract, "%s/schema", place), reason, sizeof reason);
     if (!schema && !*contract->error) snprintf(contract->error, contract->error_size, "%s", reason);
     return schema;
 }
@@ -105,12 +105,14 @@ static bool check_scopes(struct contract *contract)
 {
     static const char place[] = "/components/securitySchemes/utvag/flows/clientCredentials/scopes";
     const json_t *node = contract->tree;
-    static const char *const way[] = { "components", "securitySchemes", "utvag", "flows", "clientCredentials", "scopes" };
+    static const char *const way[] = {
+        "components", "securitySchemes", "utvag", "flows", "clientCredentials", "scopes"
+    };
     for (size_t i = 0; i < sizeof way / sizeof *way; i++) node = json_object_get(node, way[i]);
     const char *scope;
     json_t *text;
-    json_object_foreach((json_t *)node, scope, text)
-        if (role_find(scope) == ROLE_COUNT) return contract_fail(contract, place, "scope is no role: %s", scope);
+    json_object_foreach((json_t *)node, scope, text) if (role_find(scope) == ROLE_COUNT) return contract_fail(
+        contract, place, "scope is no role: %s", scope);
     for (int role = 0; role < ROLE_COUNT; role++)
         if (!json_object_get(node, role_name((enum role)role)))
             return contract_fail(contract, place, "role lacks a scope: %s", role_name((enum role)role));
@@ -136,9 +138,10 @@ static bool check_schemas(struct contract *contract)
 
 static bool check_frame(struct contract *contract)
 {
-    static const char *const keys[] = { "openapi", "info", "externalDocs", "servers", "tags", "paths", "components", NULL };
-    static const char *const parts[] = { "securitySchemes", "parameters", "headers", "responses", "schemas", "examples",
-                                         "requestBodies", NULL };
+    static const char *const keys[] = { "openapi", "info",  "externalDocs", "servers",
+                                        "tags",    "paths", "components",   NULL };
+    static const char *const parts[] = { "securitySchemes", "parameters", "headers",       "responses",
+                                         "schemas",         "examples",   "requestBodies", NULL };
     const json_t *tree = contract->tree;
     const char *version = json_string_value(json_object_get(tree, "openapi"));
     return contract_check_keys(contract, tree, "", keys) &&
@@ -149,7 +152,8 @@ static bool check_frame(struct contract *contract)
 
 static bool add_path(struct contract *contract, const char *path, const json_t *item)
 {
-    static const char *const keys[] = { "summary", "description", "parameters", "get", "put", "post", "patch", "delete", NULL };
+    static const char *const keys[] = { "summary", "description", "parameters", "get", "put",
+                                        "post",    "patch",       "delete",     NULL };
     const char *place = contract_text(contract, "/paths/%s", path);
     if (*path != '/') return contract_fail(contract, place, "a path begins with /");
     if (!contract_check_keys(contract, item, place, keys)) return false;
@@ -166,8 +170,7 @@ static bool add_paths(struct contract *contract)
     contract->room = json_object_size(paths) * (sizeof methods / sizeof *methods - 1);
     contract->operations = arena_alloc(contract->arena, contract->room * sizeof *contract->operations + 1);
     if (!contract->operations) return contract_fail(contract, "/paths", "out of memory");
-    json_object_foreach((json_t *)paths, path, item)
-        if (!add_path(contract, path, item)) return false;
+    json_object_foreach((json_t *)paths, path, item) if (!add_path(contract, path, item)) return false;
     return true;
 }
 
@@ -221,11 +224,14 @@ static struct contract_operation *find_operation(const struct contract *contract
 static bool bind_row(struct contract *contract, const struct operation *row, char *error, size_t error_size)
 {
     struct contract_operation *operation = find_operation(contract, row->id);
-    const char *fault = !operation ? "has no operation in the contract" : operation->operation ? "has two handlers"
-                                                                      : !row->run             ? "has no function"
-                                                                                              : NULL;
-    if (fault) snprintf(error, error_size, "%s %s", row->id, fault);
-    else operation->operation = row;
+    const char *fault = !operation             ? "has no operation in the contract"
+                        : operation->operation ? "has two handlers"
+                        : !row->run            ? "has no function"
+                                               : NULL;
+    if (fault)
+        snprintf(error, error_size, "%s %s", row->id, fault);
+    else
+        operation->operation = row;
     return !fault;
 }
 
@@ -243,10 +249,7 @@ bool contract_bind(struct contract *contract, const struct operation *const *tab
     return true;
 }
 
-size_t contract_count(const struct contract *contract)
-{
-    return contract->count;
-}
+size_t contract_count(const struct contract *contract) { return contract->count; }
 
 const struct contract_operation *contract_at(const struct contract *contract, size_t index)
 {
@@ -276,7 +279,4 @@ const char *contract_json(const struct contract *contract, size_t *length)
     return contract->json;
 }
 
-const json_t *contract_tree(const struct contract *contract)
-{
-    return contract->tree;
-}
+const json_t *contract_tree(const struct contract *contract) { return contract->tree; }

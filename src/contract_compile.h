@@ -36,6 +36,6 @@ const struct schema *contract_schema(struct contract *contract, const json_t *no
 /* Compiles one operation of a path item and appends it. */
 bool contract_add_operation(struct contract *contract, const char *path, const json_t *item, const char *method);
 
-/* Whether a body that has this schema would hand a sealed member over in the clear, no record being around it; *place
-   is then the member's. */
+/* Whether a body that has this schema would hand a sealed member over in the clear: no record is around it, or a branch of
+   the record says otherwise than the record itself. *place is then the schema's. */
 bool contract_has_unsealed(const struct schema *schema, const char **place);

@@ -28,7 +28,8 @@ static bool is_in(const json_t *array, const char *text)
     return false;
 }
 
-static bool read_comparison(struct draft *draft, struct contract_parameter *parameter, const json_t *node, const char *place)
+static bool read_comparison(struct draft *draft, struct contract_parameter *parameter, const json_t *node,
+                            const char *place)
 {
     parameter->column = text_of(node, "x-column");
     parameter->comparison = text_of(node, "x-comparison");
@@ -37,7 +38,8 @@ static bool read_comparison(struct draft *draft, struct contract_parameter *para
     if (strcmp(comparison, "=") != 0 && strcmp(comparison, ">=") != 0 && strcmp(comparison, "<=") != 0)
         return contract_fail(draft->contract, place, "x-comparison is one of =, >= and <=");
     if (!json_object_get(node, "x-column"))
-        return !json_object_get(node, "x-comparison") || contract_fail(draft->contract, place, "x-comparison without x-column");
+        return !json_object_get(node, "x-comparison") ||
+               contract_fail(draft->contract, place, "x-comparison without x-column");
     if (parameter->place != IN_QUERY || !parameter->column)
         return contract_fail(draft->contract, place, "x-column names a column, on a query parameter");
     /* It becomes an identifier of a statement's text. */
@@ -61,8 +63,9 @@ static bool read_place(struct draft *draft, struct contract_parameter *parameter
    What the operation says goes before what its path says. */
 static bool add_parameter(struct draft *draft, const json_t *node, const char *place, size_t first)
 {
-    static const char *const keys[] = { "name", "in", "required", "description", "schema", "example", "examples",
-                                        "deprecated", "style", "explode", "x-column", "x-comparison", NULL };
+    static const char *const keys[] = { "name",     "in",           "required",   "description", "schema",
+                                        "example",  "examples",     "deprecated", "style",       "explode",
+                                        "x-column", "x-comparison", NULL };
     struct contract *contract = draft->contract;
     struct contract_operation *operation = draft->operation;
     if (!(node = contract_follow(contract, node, "parameters", &place))) return false;
@@ -106,7 +109,8 @@ static bool check_template(struct draft *draft)
     size_t in_template = 0, declared = 0;
     for (const char *open = strchr(draft->path, '{'); open; open = strchr(open + 1, '{'), in_template++) {
         size_t length = strcspn(open + 1, "}/");
-        if (open[1 + length] != '}' || !length) return contract_fail(draft->contract, draft->place, "the path is no template");
+        if (open[1 + length] != '}' || !length)
+            return contract_fail(draft->contract, draft->place, "the path is no template");
         const char *name = contract_text(draft->contract, "%.*s", (int)length, open + 1);
         if (!contract_parameter(draft->operation, IN_PATH, name))
             return contract_fail(draft->contract, draft->place, "path parameter is not declared: %s", name);
@@ -195,7 +199,7 @@ static bool read_body(struct draft *draft)
         return false;
     draft->operation->body_required = json_is_true(json_object_get(node, "required"));
     if (!contract_has_unsealed(draft->operation->body, &unsealed)) return true;
-    return contract_fail(draft->contract, place, "a sealed member stands in no record: #%s", unsealed);
+    return contract_fail(draft->contract, place, "a sealed member would not be sealed: #%s", unsealed);
 }
 
 static bool check_headers(struct contract *contract, const json_t *headers, const char *place)
@@ -222,7 +226,8 @@ static bool check_response(struct contract *contract, const json_t *node, const 
     json_t *media;
     const struct schema *schema;
     if (!(node = contract_follow(contract, node, "responses", &place))) return false;
-    if (!contract_check_keys(contract, node, place, keys) || !contract_check_text(contract, node, place, "description") ||
+    if (!contract_check_keys(contract, node, place, keys) ||
+        !contract_check_text(contract, node, place, "description") ||
         !check_headers(contract, json_object_get(node, "headers"), place))
         return false;
     const json_t *content = json_object_get(node, "content");
@@ -285,7 +290,8 @@ static bool read_extensions(struct draft *draft)
     static const char *const names[] = { "x-purpose", "x-action", "x-event", "x-list", "x-location", "x-sort", NULL };
     struct contract_operation *operation = draft->operation;
     for (const char *const *name = names; *name; name++)
-        if (json_object_get(draft->node, *name) && !contract_check_text(draft->contract, draft->node, draft->place, *name))
+        if (json_object_get(draft->node, *name) &&
+            !contract_check_text(draft->contract, draft->node, draft->place, *name))
             return false;
     operation->action = text_of(draft->node, "x-action");
     operation->event = text_of(draft->node, "x-event");
@@ -314,9 +320,10 @@ static bool check_tags(struct draft *draft)
 
 static bool read_names(struct draft *draft, const char *method)
 {
-    static const char *const keys[] = { "operationId", "tags", "summary", "description", "externalDocs", "deprecated",
-                                        "security", "parameters", "requestBody", "responses", "x-purpose", "x-action",
-                                        "x-event", "x-list", "x-location", "x-sort", NULL };
+    static const char *const keys[] = { "operationId", "tags",     "summary",    "description", "externalDocs",
+                                        "deprecated",  "security", "parameters", "requestBody", "responses",
+                                        "x-purpose",   "x-action", "x-event",    "x-list",      "x-location",
+                                        "x-sort",      NULL };
     struct contract *contract = draft->contract;
     if (!contract_check_keys(contract, draft->node, draft->place, keys) ||
         !contract_check_text(contract, draft->node, draft->place, "operationId") ||
@@ -330,7 +337,8 @@ static bool read_names(struct draft *draft, const char *method)
     for (char *c = upper; c && *c; c++) *c = (char)(*c - 'a' + 'A');
     draft->operation->method = upper;
     /* The root is the base itself, without a slash at its end. */
-    draft->operation->path = contract_text(contract, "%s%s", contract->base, draft->path[1] || !*contract->base ? draft->path : "");
+    draft->operation->path =
+        contract_text(contract, "%s%s", contract->base, draft->path[1] || !*contract->base ? draft->path : "");
     return upper != NULL;
 }
 

@@ -37,10 +37,7 @@ static bool advance(struct reader *reader)
     return reader->filled;
 }
 
-static size_t digits(const char *text, const char *set)
-{
-    return strspn(text, set);
-}
+static size_t digits(const char *text, const char *set) { return strspn(text, set); }
 
 static bool is_word(const char *text, const char *const *words)
 {
@@ -81,7 +78,8 @@ static json_t *read_integer(struct reader *reader, const char *text, int base)
 static json_t *read_plain(struct reader *reader, const char *text)
 {
     static const char *const nothing[] = { "", "~", "null", "Null", "NULL", NULL };
-    static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE", NULL };
+    static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE",
+                                                                                       NULL };
     static const char *const beyond[] = { ".inf", ".Inf", ".INF", "+.inf", "-.inf", ".nan", ".NaN", ".NAN", NULL };
 
     if (is_word(text, nothing)) return json_null();
@@ -149,8 +147,12 @@ static const char *event_extra(const yaml_event_t *event)
     const yaml_char_t *anchor = NULL, *tag = NULL;
     switch (event->type) {
     case YAML_SCALAR_EVENT: anchor = event->data.scalar.anchor, tag = event->data.scalar.tag; break;
-    case YAML_MAPPING_START_EVENT: anchor = event->data.mapping_start.anchor, tag = event->data.mapping_start.tag; break;
-    case YAML_SEQUENCE_START_EVENT: anchor = event->data.sequence_start.anchor, tag = event->data.sequence_start.tag; break;
+    case YAML_MAPPING_START_EVENT:
+        anchor = event->data.mapping_start.anchor, tag = event->data.mapping_start.tag;
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+        anchor = event->data.sequence_start.anchor, tag = event->data.sequence_start.tag;
+        break;
     case YAML_ALIAS_EVENT: return "aliases are not read";
     default: break;
     }

@@ -5,20 +5,11 @@
 
 #include "utvag/identity.h"
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-static bool is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+static bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 /* shape: 9 stands for a digit, every other character for itself. */
 static bool has_shape(const char *text, const char *shape)
@@ -116,8 +107,8 @@ static bool is_uuid(const char *text, size_t length)
 static bool is_uri(const char *text, size_t length)
 {
     size_t scheme = 0;
-    while (scheme < length && (is_letter(text[scheme]) || is_digit(text[scheme]) ||
-                               (text[scheme] && strchr("+-.", text[scheme]))))
+    while (scheme < length &&
+           (is_letter(text[scheme]) || is_digit(text[scheme]) || (text[scheme] && strchr("+-.", text[scheme]))))
         scheme++;
     if (!scheme || !is_letter(text[0]) || scheme + 1 >= length || text[scheme] != ':') return false;
     for (size_t i = scheme + 1; i < length; i++) {
@@ -182,10 +173,7 @@ static bool is_kommunkod(const char *text, size_t length)
 }
 
 /* A partner's own reference. */
-static bool is_reference(const char *text, size_t length)
-{
-    return length > 0 && !identity_resembles(text, length);
-}
+static bool is_reference(const char *text, size_t length) { return length > 0 && !identity_resembles(text, length); }
 
 /* Digits and at most one hyphen that stands before the last `after`; the digits into out. */
 static bool read_giro(const char *text, size_t length, size_t after, char out[8], size_t *count)

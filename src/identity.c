@@ -4,10 +4,7 @@
 
 enum { COORDINATION = 60, PREFIX = 6, SUFFIX = 4, OLDEST = 1800 };
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static bool all_digits(const char *text, size_t count)
 {
@@ -106,15 +103,9 @@ bool identity_samordningsnummer(const char *text, size_t length, const struct tm
     return read_number(text, length, COORDINATION, today, out);
 }
 
-static bool is_interim_letter(char upper)
-{
-    return upper && strchr("TRSUWXJKLMN", upper);
-}
+static bool is_interim_letter(char upper) { return upper && strchr("TRSUWXJKLMN", upper); }
 
-static char upper_case(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
+static char upper_case(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c; }
 
 /* The century is not written, so a leap day is taken if either century has it. */
 bool identity_interim(const char *text, size_t length, char out[IDENTITY_SIZE])

@@ -60,8 +60,10 @@ static void fault(struct check *check, const struct step *step, const char *code
 {
     if (check->count == FAULTS_MOST) return;
     const char *pointer = make_room(check) ? render(check, step) : NULL;
-    if (!pointer) check->lost = true;
-    else check->errors[check->count++] = (struct member_error){ .pointer = pointer, .code = code, .argument = argument };
+    if (!pointer)
+        check->lost = true;
+    else
+        check->errors[check->count++] = (struct member_error){ .pointer = pointer, .code = code, .argument = argument };
 }
 
 static void limit_fault(struct check *check, const struct step *step, const char *code, double limit)
@@ -185,8 +187,10 @@ static void check_object(struct check *check, const struct schema *schema, const
         const struct schema_property *property = &schema->properties[i];
         const json_t *member = json_object_get(value, property->name);
         struct step inner = { .parent = step, .name = property->name };
-        if (member) check_value(check, property->schema, member, &inner);
-        else if (property->required) fault(check, &inner, "required", NULL);
+        if (member)
+            check_value(check, property->schema, member, &inner);
+        else if (property->required)
+            fault(check, &inner, "required", NULL);
         known += member != NULL;
     }
     if (schema->closed && known < json_object_size(value)) fault(check, step, "unknown_member", NULL);
@@ -229,8 +233,10 @@ static bool shape_fits(struct check *check, const struct schema *alternative, co
 static void adopt(struct check *check, const struct check *other)
 {
     for (size_t i = 0; i < other->count && check->count < FAULTS_MOST; i++) {
-        if (!make_room(check)) check->lost = true;
-        else check->errors[check->count++] = other->errors[i];
+        if (!make_room(check))
+            check->lost = true;
+        else
+            check->errors[check->count++] = other->errors[i];
     }
 }
 
@@ -249,8 +255,10 @@ static void check_one_of(struct check *check, const struct schema *schema, const
         shaped++;
     }
     if (fitting == 1) return;
-    if (!fitting && shaped == 1) adopt(check, &meant);
-    else fault(check, step, "one_of", NULL);
+    if (!fitting && shaped == 1)
+        adopt(check, &meant);
+    else
+        fault(check, step, "one_of", NULL);
 }
 
 static void check_value(struct check *check, const struct schema *schema, const json_t *value, const struct step *step)
@@ -268,8 +276,10 @@ static void check_value(struct check *check, const struct schema *schema, const 
     if (json_is_number(value)) check_number(check, schema, value, step);
     if (json_is_array(value)) check_array(check, schema, value, step);
     if (json_is_object(value)) check_object(check, schema, value, step);
-    if (schema->discriminator && json_is_object(value)) check_discriminated(check, schema, value, step);
-    else if (schema->one_of_count) check_one_of(check, schema, value, step);
+    if (schema->discriminator && json_is_object(value))
+        check_discriminated(check, schema, value, step);
+    else if (schema->one_of_count)
+        check_one_of(check, schema, value, step);
 }
 
 /* It fails closed: what could not be told is a fault all the same. */
@@ -296,7 +306,8 @@ static json_t *read_text(const struct schema *schema, const char *text, size_t l
 static json_t *read_number(const char *text, size_t length, bool integer)
 {
     json_t *value = length && length < 40 && (*text == '-' || isdigit((unsigned char)*text))
-                        ? json_loadb(text, length, JSON_DECODE_ANY, NULL) : NULL;
+                        ? json_loadb(text, length, JSON_DECODE_ANY, NULL)
+                        : NULL;
     if (!value || json_is_integer(value) || (!integer && json_is_real(value))) return value;
     json_decref(value);
     return NULL;
@@ -336,8 +347,10 @@ size_t schema_parameter_faults(const struct schema *schema, const char *name, co
 {
     struct check check = { .arena = arena, .base = "" };
     json_t *value = read_text(schema, text, strlen(text));
-    if (value) check_value(&check, schema, value, NULL);
-    else fault(&check, NULL, "type", type_names(&check, schema->types));
+    if (value)
+        check_value(&check, schema, value, NULL);
+    else
+        fault(&check, NULL, "type", type_names(&check, schema->types));
     json_decref(value);
     for (size_t i = 0; i < check.count; i++) check.errors[i].parameter = name, check.errors[i].pointer = NULL;
     size_t count = report(&check, errors);

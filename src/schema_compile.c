@@ -21,10 +21,7 @@ struct schema_set *schema_set_new(const json_t *contract)
     return NULL;
 }
 
-static void leave(void *node)
-{
-    (void)node; /* the arena's */
-}
+static void leave(void *node) { (void)node; /* the arena's */ }
 
 void schema_set_free(struct schema_set *set)
 {
@@ -92,8 +89,10 @@ static int by_place(const void *a, const void *b)
 static struct schema *new_schema(struct schema_set *set, const char *place)
 {
     struct schema *schema = arena_alloc(set->arena, sizeof *schema);
-    if (!schema) schema_fail(set, place, "out of memory");
-    else schema->place = place;
+    if (!schema)
+        schema_fail(set, place, "out of memory");
+    else
+        schema->place = place;
     return schema;
 }
 
@@ -158,8 +157,8 @@ static bool make_copy(struct schema_set *set, struct schema_copy *copy)
         if (other->to == copy->from && !make_copy(set, other)) return false;
     *copy->to = *copy->from;
     copy->to->place = place;
-    json_object_foreach((json_t *)copy->beside, keyword, value)
-        if (!schema_read_beside(set, copy->to, keyword, value)) return false;
+    json_object_foreach((json_t *)copy->beside, keyword,
+                        value) if (!schema_read_beside(set, copy->to, keyword, value)) return false;
     return true;
 }
 
@@ -173,8 +172,10 @@ const struct schema *schema_compile(struct schema_set *set, const json_t *node, 
     const struct schema *schema = place ? schema_compile_node(set, node, place) : NULL;
     for (struct schema_copy *copy = set->copies; schema && copy; copy = copy->next)
         if (!make_copy(set, copy)) schema = NULL;
-    if (!schema) schema_fail(set, pointer, "out of memory");
-    else set->copies = NULL;
+    if (!schema)
+        schema_fail(set, pointer, "out of memory");
+    else
+        set->copies = NULL;
     set->error = NULL;
     return schema;
 }

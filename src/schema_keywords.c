@@ -111,10 +111,12 @@ static bool read_format(struct schema_set *set, struct schema *schema, const jso
 {
     schema->format = json_is_string(value) ? format_find(json_string_value(value)) : NULL;
     if (schema->format) return true;
-    return schema_fail(set, schema->place, "format is not known: %s", json_is_string(value) ? json_string_value(value) : "");
+    return schema_fail(set, schema->place, "format is not known: %s",
+                       json_is_string(value) ? json_string_value(value) : "");
 }
 
-static bool read_count(struct schema_set *set, const struct schema *schema, const json_t *value, size_t least, size_t *out)
+static bool read_count(struct schema_set *set, const struct schema *schema, const json_t *value, size_t least,
+                       size_t *out)
 {
     json_int_t count = json_integer_value(value);
     if (!json_is_integer(value) || count < (json_int_t)least)
@@ -191,9 +193,11 @@ static bool read_discriminator(struct schema_set *set, struct schema *schema, co
     json_t *node;
     schema->discriminator = json_string_value(json_object_get(value, "propertyName"));
     if (!schema->discriminator) return schema_fail(set, schema->place, "discriminator lacks propertyName");
-    json_object_foreach((json_t *)value, keyword, node)
-        if (strcmp(keyword, "propertyName") != 0 && strcmp(keyword, "mapping") != 0)
-            return schema_fail(set, schema->place, "keyword is not known in a discriminator: %s", keyword);
+    json_object_foreach((json_t *)value, keyword,
+                        node) if (strcmp(keyword, "propertyName") != 0 &&
+                                  strcmp(keyword, "mapping") !=
+                                      0) return schema_fail(set, schema->place,
+                                                            "keyword is not known in a discriminator: %s", keyword);
     return true;
 }
 
@@ -201,7 +205,8 @@ static bool read_discriminator(struct schema_set *set, struct schema *schema, co
 static const char *read_identifier(struct schema_set *set, const struct schema *schema, const json_t *value)
 {
     const char *text = json_string_value(value);
-    if (text && *text >= 'a' && *text <= 'z' && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_")]) return text;
+    if (text && *text >= 'a' && *text <= 'z' && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_")])
+        return text;
     schema_fail(set, schema->place, "x-sealed, x-record and x-blind are names in snake_case");
     return NULL;
 }

@@ -50,10 +50,7 @@ void schema_pattern_free(struct schema_pattern *pattern)
     free(pattern);
 }
 
-const char *schema_pattern_text(const struct schema_pattern *pattern)
-{
-    return pattern->text;
-}
+const char *schema_pattern_text(const struct schema_pattern *pattern) { return pattern->text; }
 
 bool schema_pattern_matches(const struct schema_pattern *pattern, const char *text, size_t length)
 {
