@@ -18,9 +18,9 @@ void respond_body(struct response *rs, int status, const char *type, const char 
 /* What is said when the arena is full: nothing that needs any memory. */
 static void respond_exhausted(struct response *rs)
 {
-    static const char body[] = "{\"type\":\"urn:utvag:problem:memory_exhausted\",\"title\":\"Service unavailable\","
-                               "\"status\":503,\"code\":\"memory_exhausted\"}";
-    respond_body(rs, 503, problem_type, body, sizeof body - 1);
+    static const char body[] = "{\"type\":\"urn:utvag:problem:out_of_memory\",\"title\":\"Internal server error\","
+                               "\"status\":500,\"code\":\"out_of_memory\"}";
+    respond_body(rs, 500, problem_type, body, sizeof body - 1);
 }
 
 void respond_json(struct request *rq, struct response *rs, int status, const json_t *value)
@@ -197,7 +197,7 @@ static bool has_header(const struct response *rs, const char *name)
 
 void respond_finish(struct request *rq, struct response *rs)
 {
-    if (!rs->status) respond_problem(rq, rs, &(struct problem){ .status = 500, .code = "internal_error" });
+    if (!rs->status) respond_problem(rq, rs, &(struct problem){ .status = 500, .code = "internal" });
     not_modified(rq, rs);
     if (rs->type) response_header(rs, "Content-Type", rs->type);
     if (rs->etag) response_header(rs, "ETag", rs->etag);

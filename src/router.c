@@ -176,11 +176,11 @@ static bool query_is_plain(const char *query)
 static struct problem fill_path(struct request *rq, const struct route *route, const struct segment *segments)
 {
     struct pair *values = arena_alloc(rq->arena, (route->name_count + 1) * sizeof *values);
-    if (!values) return problem(503, "memory_exhausted");
+    if (!values) return problem(500, "out_of_memory");
     for (size_t i = 0; i < route->name_count; i++) {
         const struct segment *segment = &segments[route->names[i].at];
         values[i] = (struct pair){ route->names[i].name, arena_copy(rq->arena, segment->text, segment->length) };
-        if (!values[i].value) return problem(503, "memory_exhausted");
+        if (!values[i].value) return problem(500, "out_of_memory");
     }
     rq->path_values = values;
     return PROBLEM_NONE;
@@ -202,7 +202,7 @@ static struct problem fill_query(struct request *rq, const char *query)
         if (!known) return problem(400, "parameter_unknown");
         if (!is_repeat(rq->query, pair)) continue;
         struct member_error *error = arena_alloc(rq->arena, sizeof *error);
-        if (!error) return problem(503, "memory_exhausted");
+        if (!error) return problem(500, "out_of_memory");
         *error = (struct member_error){ .parameter = known->name, .code = "parameter_repeated" };
         return (struct problem){ .status = 400, .code = "parameter_repeated", .errors = error, .error_count = 1 };
     }

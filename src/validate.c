@@ -40,7 +40,7 @@ static struct problem check_parameters(struct request *rq)
 {
     struct faults faults = { NULL, 0 };
     faults.list = arena_alloc(rq->arena, FAULTS * sizeof *faults.list);
-    if (!faults.list) return problem(503, "memory_exhausted");
+    if (!faults.list) return problem(500, "out_of_memory");
     for (size_t i = 0; i < rq->contract->parameter_count; i++) {
         const struct contract_parameter *parameter = &rq->contract->parameters[i];
         if (has_own_rule(parameter)) continue;
