@@ -42,10 +42,14 @@ static bool depth_is_within(const char *text, size_t length, int limit)
     bool quoted = false;
     for (size_t i = 0; i < length; i++) {
         char c = text[i];
-        if (quoted && c == '\\') i++;
-        else if (c == '"') quoted = !quoted;
-        else if (!quoted && (c == '{' || c == '[') && ++depth > limit) return false;
-        else if (!quoted && (c == '}' || c == ']')) depth--;
+        if (quoted && c == '\\')
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && (c == '{' || c == '[') && ++depth > limit)
+            return false;
+        else if (!quoted && (c == '}' || c == ']'))
+            depth--;
     }
     return true;
 }

@@ -34,7 +34,8 @@ static struct problem require_officer(struct request *rq)
     const char *stated = request_header(rq, "X-Acting-Officer");
     if (!caller->machine || !caller->agency[0]) return PROBLEM_NONE;
     if (stated && !officer_is_opaque(stated)) return problem(400, "acting_officer_invalid");
-    if (stated && caller->officer && strcmp(stated, caller->officer) != 0) return problem(400, "acting_officer_invalid");
+    if (stated && caller->officer && strcmp(stated, caller->officer) != 0)
+        return problem(400, "acting_officer_invalid");
     if (stated) caller->officer = stated;
     bool writes = strcmp(rq->contract->method, "GET") != 0;
     return writes && !caller->officer ? problem(400, "acting_officer_required") : PROBLEM_NONE;

@@ -11,7 +11,9 @@ enum { CLASSES = 5, BUCKETS = 13 };
 static const uint64_t bounds_us[BUCKETS - 1] = { 500,   1000,   2500,   5000,   10000,   25000,
                                                  50000, 100000, 250000, 500000, 1000000, 2500000 };
 
-struct counter { _Atomic uint64_t answers[CLASSES]; };
+struct counter {
+    _Atomic uint64_t answers[CLASSES];
+};
 
 struct metrics {
     const struct contract *contract;
@@ -29,10 +31,7 @@ struct metrics *metrics_new(const struct contract *contract)
     return metrics;
 }
 
-void metrics_free(struct metrics *metrics)
-{
-    free(metrics);
-}
+void metrics_free(struct metrics *metrics) { free(metrics); }
 
 static void add(_Atomic uint64_t *counter, uint64_t amount)
 {
@@ -59,26 +58,18 @@ void metrics_count(struct metrics *metrics, const struct request *rq, int status
     add(&metrics->spent_us, spent);
 }
 
-void metrics_in_flight(struct metrics *metrics, int change)
-{
-    atomic_fetch_add(&metrics->in_flight, change);
-}
+void metrics_in_flight(struct metrics *metrics, int change) { atomic_fetch_add(&metrics->in_flight, change); }
 
-int metrics_in_flight_now(const struct metrics *metrics)
-{
-    return atomic_load(&metrics->in_flight);
-}
+int metrics_in_flight_now(const struct metrics *metrics) { return atomic_load(&metrics->in_flight); }
 
-static uint64_t value(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
+static uint64_t value(const _Atomic uint64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
 
 static void write_answers(const struct metrics *metrics, FILE *out)
 {
     size_t count = contract_count(metrics->contract);
     fputs("# HELP utvag_requests_total Answers by operation and status class.\n"
-          "# TYPE utvag_requests_total counter\n", out);
+          "# TYPE utvag_requests_total counter\n",
+          out);
     for (size_t i = 0; i <= count; i++)
         for (int class = 0; class < CLASSES; class ++) {
             uint64_t answers = value(&metrics->operations[i].answers[class]);
@@ -92,7 +83,8 @@ static void write_answers(const struct metrics *metrics, FILE *out)
 static void write_latency(const struct metrics *metrics, FILE *out)
 {
     fputs("# HELP utvag_request_seconds Time from the request's arrival to its answer.\n"
-          "# TYPE utvag_request_seconds histogram\n", out);
+          "# TYPE utvag_request_seconds histogram\n",
+          out);
     uint64_t total = 0;
     for (size_t i = 0; i < BUCKETS; i++) {
         total += value(&metrics->buckets[i]);
@@ -100,8 +92,9 @@ static void write_latency(const struct metrics *metrics, FILE *out)
             fprintf(out, "utvag_request_seconds_bucket{le=\"%g\"} %llu\n", (double)bounds_us[i] / 1e6,
                     (unsigned long long)total);
     }
-    fprintf(out, "utvag_request_seconds_bucket{le=\"+Inf\"} %llu\nutvag_request_seconds_sum %.6f\n"
-                 "utvag_request_seconds_count %llu\n",
+    fprintf(out,
+            "utvag_request_seconds_bucket{le=\"+Inf\"} %llu\nutvag_request_seconds_sum %.6f\n"
+            "utvag_request_seconds_count %llu\n",
             (unsigned long long)total, (double)value(&metrics->spent_us) / 1e6, (unsigned long long)total);
 }
 

@@ -7,8 +7,14 @@
 /* The length of the sequence that starts with lead and the least code point that needs it; 0 for no lead byte. */
 static size_t sequence_length(unsigned char lead, unsigned *point, unsigned *least)
 {
-    static const struct { unsigned char mask, mark; unsigned least; } kinds[] = {
-        { 0x80, 0x00, 1 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 },
+    static const struct {
+        unsigned char mask, mark;
+        unsigned least;
+    } kinds[] = {
+        { 0x80, 0x00, 1 },
+        { 0xe0, 0xc0, 0x80 },
+        { 0xf0, 0xe0, 0x800 },
+        { 0xf8, 0xf0, 0x10000 },
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if ((lead & kinds[i].mask) == kinds[i].mark) {

@@ -63,8 +63,8 @@ static bool host_is_plain(const struct request *rq)
 /* Where a second value could mean another caller, body or version than the first one. */
 static bool singletons_are_single(const struct request *rq)
 {
-    static const char *const names[] = { "Authorization", "Content-Type", "Content-Encoding", "If-Match",
-                                         "Idempotency-Key", "X-Purpose", "X-Acting-Officer" };
+    static const char *const names[] = { "Authorization",   "Content-Type", "Content-Encoding", "If-Match",
+                                         "Idempotency-Key", "X-Purpose",    "X-Acting-Officer" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (header_times(rq, names[i]) > 1) return false;
     return true;
@@ -115,7 +115,8 @@ static void hex_write(char *out, const unsigned char *bytes, size_t count)
 void request_begin(struct request *rq)
 {
     unsigned char chance[24] = { 0 };
-    if (getrandom(chance, sizeof chance, 0) != (ssize_t)sizeof chance) snprintf((char *)chance, sizeof chance, "%p", (void *)rq);
+    if (getrandom(chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+        snprintf((char *)chance, sizeof chance, "%p", (void *)rq);
     chance[0] |= 1; /* neither id may be all zero */
     chance[16] |= 1;
     hex_write(rq->trace, chance, 16);
@@ -140,17 +141,11 @@ static const char *pair_value(const struct pair *pairs, const char *name)
     return NULL;
 }
 
-const char *request_query(const struct request *rq, const char *name)
-{
-    return pair_value(rq->query, name);
-}
+const char *request_query(const struct request *rq, const char *name) { return pair_value(rq->query, name); }
 
-const char *request_path(const struct request *rq, const char *name)
-{
-    return pair_value(rq->path_values, name);
-}
+const char *request_path(const struct request *rq, const char *name) { return pair_value(rq->path_values, name); }
 
-/* "<version>.<digest>", perhaps weakened by a proxy that compressed the answer. */
+/* "<version>.<digest>", perhaps marked by our own compression (compress.h) or weakened by that of a proxy. */
 int request_version(const struct request *rq)
 {
     const char *tag = request_header(rq, "If-Match");
@@ -163,6 +158,7 @@ int request_version(const struct request *rq)
     for (size_t i = 0; i < digits; i++) version = version * 10 + (tag[i] - '0');
     const char *rest = tag + digits;
     if (*rest == '.') rest += 1 + strspn(rest + 1, "0123456789abcdef");
+    if (strncmp(rest, "-gzip", 5) == 0) rest += 5;
     return strcmp(rest, "\"") == 0 ? version : -1;
 }
 

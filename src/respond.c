@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "utvag/compress.h"
 #include "utvag/config.h"
 
 static const char problem_type[] = "application/problem+json";
@@ -62,8 +63,8 @@ static json_t *error_list(struct request *rq, const struct problem *problem)
 /* The token endpoint, which is the one that takes a form, also speaks RFC 6749 (5.2). */
 static const char *oauth_error(const struct problem *problem)
 {
-    static const char *const own[] = { "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
-                                       "unsupported_grant_type", "invalid_scope" };
+    static const char *const own[] = { "invalid_request",     "invalid_client",         "invalid_grant",
+                                       "unauthorized_client", "unsupported_grant_type", "invalid_scope" };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(problem->code, own[i]) == 0) return own[i];
     if (problem->status == 401) return "invalid_client";
@@ -73,12 +74,12 @@ static const char *oauth_error(const struct problem *problem)
 static json_t *problem_json(struct request *rq, const struct problem *problem)
 {
     const char *t = rq->trace;
-    json_t *value = json_pack("{s:o, s:s, s:i, s:s, s:o, s:s, s:s}",
-        "type", json_sprintf("urn:utvag:problem:%s", problem->code),
-        "title", text_reason(problem->status, rq->language), "status", problem->status,
-        "detail", sentence(rq, problem->code, NULL),
-        "instance", json_sprintf("urn:uuid:%.8s-%.4s-%.4s-%.4s-%s", t, t + 8, t + 12, t + 16, t + 20),
-        "code", problem->code, "trace_id", t);
+    json_t *value =
+        json_pack("{s:o, s:s, s:i, s:s, s:o, s:s, s:s}", "type", json_sprintf("urn:utvag:problem:%s", problem->code),
+                  "title", text_reason(problem->status, rq->language), "status", problem->status, "detail",
+                  sentence(rq, problem->code, NULL), "instance",
+                  json_sprintf("urn:uuid:%.8s-%.4s-%.4s-%.4s-%s", t, t + 8, t + 12, t + 16, t + 20), "code",
+                  problem->code, "trace_id", t);
     if (value && problem->error_count) json_object_set_new(value, "errors", error_list(rq, problem));
     if (value && rq->contract && rq->contract->form) {
         json_object_set_new(value, "error", json_string(oauth_error(problem)));
@@ -156,20 +157,23 @@ static void cors(const struct request *rq, struct response *rs)
     response_header(rs, "Access-Control-Max-Age", "600");
 }
 
-/* Weak comparison (RFC 9110, 13.1.2). */
+/* Weak comparison (RFC 9110, 13.1.2); a tag of the gzip form (compress.h) names the same representation. */
 static bool tag_is_among(const char *list, const char *etag)
 {
-    size_t length = strlen(etag);
+    size_t length = strlen(etag) - 1; /* without the closing quote */
     if (strcmp(list, "*") == 0) return true;
-    for (const char *at = list; (at = strstr(at, etag)); at += length)
-        if (at[length] == '\0' || at[length] == ',' || at[length] == ' ') return true;
+    for (const char *at = strchr(list, '"'); at; at = strchr(at, '"')) {
+        const char *end = strchr(at + 1, '"');
+        if (!end) return false;
+        size_t size = (size_t)(end - at);
+        if (size > 5 && memcmp(end - 5, "-gzip", 5) == 0) size -= 5;
+        if (size == length && memcmp(at, etag, length) == 0) return true;
+        at = end + 1;
+    }
     return false;
 }
 
-static bool reads(const struct request *rq)
-{
-    return rq->head || strcmp(rq->method, "GET") == 0;
-}
+static bool reads(const struct request *rq) { return rq->head || strcmp(rq->method, "GET") == 0; }
 
 static void not_modified(const struct request *rq, struct response *rs)
 {
@@ -199,6 +203,7 @@ void respond_finish(struct request *rq, struct response *rs)
 {
     if (!rs->status) respond_problem(rq, rs, &(struct problem){ .status = 500, .code = "internal" });
     not_modified(rq, rs);
+    compress_answer(rq, rs);
     if (rs->type) response_header(rs, "Content-Type", rs->type);
     if (rs->etag) response_header(rs, "ETag", rs->etag);
     if (!has_header(rs, "Cache-Control")) response_header(rs, "Cache-Control", cache_control(rq, rs));

@@ -8,13 +8,19 @@
 
 enum { TARGET_LIMIT = 2048, SEGMENTS = 16, METHODS = 8, NAMES = 8, ALLOW_SIZE = 96 };
 
-struct segment { const char *text; size_t length; };
+struct segment {
+    const char *text;
+    size_t length;
+};
 
 /* One path template: the operations by method, and which segments are parameters. */
 struct route {
     const struct contract_operation *operations[METHODS];
     size_t count;
-    struct { const char *name; size_t at; } names[NAMES];
+    struct {
+        const char *name;
+        size_t at;
+    } names[NAMES];
     size_t name_count;
     char allow[ALLOW_SIZE];
 };
@@ -26,7 +32,9 @@ struct node {
     struct route *route;
 };
 
-struct router { struct node root; };
+struct router {
+    struct node root;
+};
 
 static bool same(const struct segment *a, const struct segment *b)
 {

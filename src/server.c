@@ -57,7 +57,8 @@ static _Thread_local struct peer *current;
 /* The whole address: ulfius' copy cuts IPv6. An IPv4 address mapped into IPv6 is told as IPv4. */
 static void write_address(struct peer *peer)
 {
-    const struct sockaddr *from = MHD_get_connection_info(peer->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const struct sockaddr *from =
+        MHD_get_connection_info(peer->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     const void *bytes = &((const struct sockaddr_in *)(const void *)from)->sin_addr;
     int family = from->sa_family;
     if (family == AF_INET6) {
@@ -125,7 +126,10 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     mhd_request_completed(NULL, connection, context, how);
 }
 
-struct heads { struct pair *list; size_t count, most; };
+struct heads {
+    struct pair *list;
+    size_t count, most;
+};
 
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
@@ -154,7 +158,8 @@ static void carry_out(struct server *server, bool certified, struct request *rq,
     const struct service *service = server->service;
     metrics_in_flight(service->metrics, 1);
     if (service->config->tls_client_ca && !certified)
-        pipeline_refuse(rq, rs, (struct problem){ .status = 401, .code = "client_certificate_required", .close = true });
+        pipeline_refuse(rq, rs,
+                        (struct problem){ .status = 401, .code = "client_certificate_required", .close = true });
     else if (metrics_in_flight_now(service->metrics) > service->config->in_flight)
         pipeline_refuse(rq, rs, (struct problem){ .status = 503, .code = "overloaded", .retry_after = 1 });
     else
@@ -184,8 +189,13 @@ static int on_request(const struct _u_request *from, struct _u_response *to, voi
     clock_gettime(CLOCK_MONOTONIC, &now);
 
     struct request rq = {
-        .arena = peer->arena, .service = server->service, .method = from->http_verb, .url = from->http_url,
-        .body = from->binary_body, .body_length = from->binary_body_length, .address = peer->address,
+        .arena = peer->arena,
+        .service = server->service,
+        .method = from->http_verb,
+        .url = from->http_url,
+        .body = from->binary_body,
+        .body_length = from->binary_body_length,
+        .address = peer->address,
         .started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
     };
     struct response rs = { 0 };
@@ -236,7 +246,10 @@ static bool load_certificates(struct server *server)
     return server->certificate && server->key && (server->client_ca || !config->tls_client_ca);
 }
 
-struct options { struct MHD_OptionItem list[OPTIONS]; size_t count; };
+struct options {
+    struct MHD_OptionItem list[OPTIONS];
+    size_t count;
+};
 
 static void option(struct options *options, enum MHD_OPTION name, intptr_t value, void *pointer)
 {
@@ -360,7 +373,8 @@ static enum MHD_Result on_admin(void *cls, struct MHD_Connection *connection, co
     struct server *server = cls;
     (void)version, (void)data, (void)context;
     if (*size) return MHD_NO;
-    if (strcmp(url, "/metrics") != 0 || strcmp(method, "GET") != 0) return answer_admin(connection, 404, (char[]){ "" });
+    if (strcmp(url, "/metrics") != 0 || strcmp(method, "GET") != 0)
+        return answer_admin(connection, 404, (char[]){ "" });
     char *text = metrics_text(server->service->metrics);
     enum MHD_Result result = text ? answer_admin(connection, 200, text) : MHD_NO;
     free(text);
@@ -374,10 +388,10 @@ bool server_start_admin(struct server *server)
     if (config->admin_port < 0) return true;
     int fd = listen_on(config->admin_address, config->admin_port, &port);
     if (fd < 0) return false;
-    server->admin = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-                                     NULL, NULL, on_admin, server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
-                                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, 16u,
-                                     MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
+    server->admin =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
+                         NULL, on_admin, server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+                         fd, MHD_OPTION_CONNECTION_LIMIT, 16u, MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
     if (!server->admin) {
         close(fd);
         return false;

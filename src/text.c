@@ -130,7 +130,10 @@ const char *text_sentence(const char *code, enum language language)
 
 const char *text_reason(int status, enum language language)
 {
-    static const struct { int status; const char *swedish, *english; } reasons[] = {
+    static const struct {
+        int status;
+        const char *swedish, *english;
+    } reasons[] = {
         { 400, "Felaktigt anrop", "Bad request" },
         { 401, "Inte inloggad", "Unauthorized" },
         { 403, "Inte tillåtet", "Forbidden" },

@@ -13,7 +13,9 @@
 #include "utvag/text.h"
 #include "utvag/uuid.h"
 
-struct pair { const char *name, *value; };
+struct pair {
+    const char *name, *value;
+};
 
 struct caller {
     bool known;
@@ -23,22 +25,22 @@ struct caller {
     enum role role;         /* the one that lets her into this operation */
     int epoch;
     bool machine;
-    const char *officer;    /* acting officer: claim or X-Acting-Officer; NULL if not stated */
+    const char *officer; /* acting officer: claim or X-Acting-Officer; NULL if not stated */
 };
 
 struct request {
     struct arena *arena;
     const struct service *service;
 
-    const char *method, *url;       /* raw, as received */
-    const struct pair *headers;     /* names as received */
+    const char *method, *url;   /* raw, as received */
+    const struct pair *headers; /* names as received */
     size_t header_count;
     const char *body;
     size_t body_length;
-    const char *address;            /* of the client */
-    uint64_t started_ns;            /* CLOCK_MONOTONIC */
+    const char *address; /* of the client */
+    uint64_t started_ns; /* CLOCK_MONOTONIC */
 
-    char trace[33], parent[17];     /* W3C trace context; parent is our own span's id */
+    char trace[33], parent[17]; /* W3C trace context; parent is our own span's id */
     enum language language;
 
     const struct contract_operation *contract; /* after the router */
@@ -46,17 +48,17 @@ struct request {
     struct caller caller;                      /* after authentication */
     json_t *json;                              /* the validated body, owned; NULL if none */
 
-    const char *allow;              /* what the path allows, for OPTIONS and 405 */
-    bool head;                      /* HEAD: the answer goes without its body */
-    bool audited;                   /* an audit row of this request is durable */
-    bool replayed;                  /* the answer is the one that its Idempotency-Key got before */
-    void *database;                 /* db.c's own: results that live until the answer is sent */
+    const char *allow; /* what the path allows, for OPTIONS and 405 */
+    bool head;         /* HEAD: the answer goes without its body */
+    bool audited;      /* an audit row of this request is durable */
+    bool replayed;     /* the answer is the one that its Idempotency-Key got before */
+    void *database;    /* db.c's own: results that live until the answer is sent */
 };
 
 enum { RESPONSE_HEADERS = 32 };
 struct response {
-    int status;                 /* 0 until set */
-    const char *type;           /* media type */
+    int status;       /* 0 until set */
+    const char *type; /* media type */
     const char *body;
     size_t length;
     struct pair headers[RESPONSE_HEADERS];

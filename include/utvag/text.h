@@ -6,7 +6,7 @@ enum language { SWEDISH, ENGLISH };
 
 struct text {
     const char *code;
-    int status;         /* the answer when a rule of PostgreSQL with this name stops a statement; 0: not such a rule */
+    int status;          /* the answer when a rule of PostgreSQL with this name stops a statement; 0: not such a rule */
     const char *pointer; /* the member such a rule is about, or NULL */
     const char *swedish;
     const char *english; /* {} stands for the error's argument */

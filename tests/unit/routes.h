@@ -10,7 +10,11 @@ static const struct contract_parameter list_parameters[] = {
 };
 static const struct contract_operation routes[] = {
     { .id = "getRoot", .method = "GET", .path = "/v1/", .open = true },
-    { .id = "listChildren", .method = "GET", .path = "/v1/children", .personal = true, .parameters = list_parameters,
+    { .id = "listChildren",
+      .method = "GET",
+      .path = "/v1/children",
+      .personal = true,
+      .parameters = list_parameters,
       .parameter_count = 2 },
     { .id = "createChild", .method = "POST", .path = "/v1/children", .personal = true },
     { .id = "readChild", .method = "GET", .path = "/v1/children/{id}", .personal = true },

@@ -16,8 +16,12 @@ static struct problem guard(const struct pair *headers, size_t count)
     return request_guard(&rq);
 }
 
-#define HEADERS(...) ((const struct pair[]){ __VA_ARGS__ }), sizeof((const struct pair[]){ __VA_ARGS__ }) / sizeof(struct pair)
-#define HOST { "Host", "api.utvag.example:443" }
+#define HEADERS(...) \
+    ((const struct pair[]){ __VA_ARGS__ }), sizeof((const struct pair[]){ __VA_ARGS__ }) / sizeof(struct pair)
+#define HOST                            \
+    {                                   \
+        "Host", "api.utvag.example:443" \
+    }
 
 static void stopped(struct problem problem, const char *code)
 {
@@ -40,7 +44,8 @@ START_TEST(test_two_lengths_are_refused)
     stopped(guard(HEADERS(HOST, { "Content-Length", "1" }, { "Content-Length", "1" })), "framing_ambiguous");
     stopped(guard(HEADERS(HOST, { "Content-Length", "1" }, { "content-length", "2" })), "framing_ambiguous");
     stopped(guard(HEADERS(HOST, { "Content-Length", "1" }, { "Transfer-Encoding", "chunked" })), "framing_ambiguous");
-    stopped(guard(HEADERS(HOST, { "Transfer-Encoding", "chunked" }, { "transfer-encoding", "x" })), "framing_ambiguous");
+    stopped(guard(HEADERS(HOST, { "Transfer-Encoding", "chunked" }, { "transfer-encoding", "x" })),
+            "framing_ambiguous");
     stopped(guard(HEADERS(HOST, { "Transfer-Encoding", "gzip, chunked" })), "framing_ambiguous");
     stopped(guard(HEADERS(HOST, { "Content-Length", "1, 1" })), "framing_ambiguous");
     stopped(guard(HEADERS(HOST, { "Content-Length", "+1" })), "framing_ambiguous");
@@ -91,10 +96,15 @@ START_TEST(test_valid_trace_is_joined)
 END_TEST
 
 static const char *const bad_traces[] = {
-    "", "00-4bf9", "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-    "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-    "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-zz",
+    "",
+    "00-4bf9",
+    "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+    "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+    "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-zz",
 };
 
 START_TEST(test_bad_trace_begins_a_new_one)
@@ -107,9 +117,24 @@ START_TEST(test_bad_trace_begins_a_new_one)
 }
 END_TEST
 
-static const struct { const char *tag; int version; } tags[] = {
-    { "\"3.9f2c41ab\"", 3 }, { "W/\"12.9f2c41ab\"", 12 }, { "\"7\"", 7 }, { "*", -1 }, { "3", -1 }, { "\"\"", -1 },
-    { "\"0\"", -1 }, { "\"-1\"", -1 }, { "\"3\", \"4\"", -1 }, { "\"3.xyz\"", -1 }, { "\"99999999999\"", -1 }, { "", -1 },
+static const struct {
+    const char *tag;
+    int version;
+} tags[] = {
+    { "\"3.9f2c41ab\"", 3 },
+    { "W/\"12.9f2c41ab\"", 12 },
+    { "\"7\"", 7 },
+    { "\"3.9f2c41ab-gzip\"", 3 },
+    { "\"3.9f2c41ab-br\"", -1 },
+    { "*", -1 },
+    { "3", -1 },
+    { "\"\"", -1 },
+    { "\"0\"", -1 },
+    { "\"-1\"", -1 },
+    { "\"3\", \"4\"", -1 },
+    { "\"3.xyz\"", -1 },
+    { "\"99999999999\"", -1 },
+    { "", -1 },
 };
 
 START_TEST(test_if_match_names_a_version)

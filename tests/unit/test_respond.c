@@ -15,18 +15,22 @@ static struct pair headers[4];
 static void setup(void)
 {
     arena = arena_new(1 << 20);
-    config = (struct config){ .base_url = "http://localhost", .origins = "https://app.utvag.example, https://two.example" };
+    config =
+        (struct config){ .base_url = "http://localhost", .origins = "https://app.utvag.example, https://two.example" };
     service = (struct service){ .config = &config };
-    rq = (struct request){ .arena = arena, .service = &service, .method = "GET", .url = "/v1/children", .headers = headers,
-                           .contract = &routes[1], .language = ENGLISH, .trace = "4bf92f3577b34da6a3ce929d0e0e4736",
+    rq = (struct request){ .arena = arena,
+                           .service = &service,
+                           .method = "GET",
+                           .url = "/v1/children",
+                           .headers = headers,
+                           .contract = &routes[1],
+                           .language = ENGLISH,
+                           .trace = "4bf92f3577b34da6a3ce929d0e0e4736",
                            .parent = "00f067aa0ba902b7" };
     rs = (struct response){ 0 };
 }
 
-static void teardown(void)
-{
-    arena_free(arena);
-}
+static void teardown(void) { arena_free(arena); }
 
 static void send_header(const char *name, const char *value)
 {
@@ -142,6 +146,10 @@ START_TEST(test_known_etag_is_not_modified)
     ck_assert_str_eq(header("ETag"), "\"3.9f2c41ab\"");
     read_tagged("*");
     ck_assert_int_eq(rs.status, 304);
+    read_tagged("\"3.9f2c41ab-gzip\"");
+    ck_assert_int_eq(rs.status, 304);
+    read_tagged("\"3.9f2c41a\", \"3.9f2c41ab");
+    ck_assert_int_eq(rs.status, 200);
     read_tagged("\"4.9f2c41ab\"");
     ck_assert_int_eq(rs.status, 200);
     rq.method = "POST";
@@ -213,6 +221,43 @@ START_TEST(test_preflight_is_answered)
 }
 END_TEST
 
+static void answer_long(const struct contract_operation *operation, const char *accept)
+{
+    static char text[5000];
+    memset(text, 'a', sizeof text);
+    rq.contract = operation;
+    rq.method = operation->method;
+    rq.header_count = 0;
+    rs = (struct response){ .etag = "\"3.9f2c41ab\"" };
+    send_header("Accept-Encoding", accept);
+    respond_body(&rs, 200, "application/json", text, sizeof text);
+    respond_finish(&rq, &rs);
+}
+
+START_TEST(test_long_readings_are_compressed)
+{
+    answer_long(&routes[1], "br, gzip;q=0.5");
+    ck_assert_str_eq(header("Content-Encoding"), "gzip");
+    ck_assert_str_eq(header("ETag"), "\"3.9f2c41ab-gzip\"");
+    ck_assert_uint_lt(rs.length, 200);
+    ck_assert_int_eq(memcmp(rs.body, "\x1f\x8b", 2), 0);
+    answer_long(&routes[4], "*"); /* a search is case data too */
+    ck_assert_str_eq(header("Content-Encoding"), "gzip");
+}
+END_TEST
+
+START_TEST(test_tokens_and_unasked_answers_are_not_compressed)
+{
+    answer_long(&routes[7], "gzip"); /* the token endpoint */
+    ck_assert_str_eq(header("Content-Encoding"), "");
+    answer_long(&routes[1], "gzip;q=0");
+    ck_assert_str_eq(header("Content-Encoding"), "");
+    answer_long(&routes[1], "br, xgzip");
+    ck_assert_uint_eq(rs.length, 5000);
+    ck_assert_str_eq(header("ETag"), "\"3.9f2c41ab\"");
+}
+END_TEST
+
 START_TEST(test_full_arena_still_answers)
 {
     rq.arena = arena_new(64);
@@ -237,6 +282,8 @@ int main(void)
     tcase_add_test(tests, test_every_answer_is_guarded);
     tcase_add_test(tests, test_only_configured_origins_may_read);
     tcase_add_test(tests, test_preflight_is_answered);
+    tcase_add_test(tests, test_long_readings_are_compressed);
+    tcase_add_test(tests, test_tokens_and_unasked_answers_are_not_compressed);
     tcase_add_test(tests, test_full_arena_still_answers);
     return ring_run("respond", tests);
 }

@@ -3,11 +3,29 @@
 
 #include "tests/unit/ring.h"
 
-static const struct { const char *accepts; enum language language; } choices[] = {
-    { NULL, ENGLISH }, { "", ENGLISH }, { "sv", SWEDISH }, { "SV-se", SWEDISH }, { "en", ENGLISH }, { "de", ENGLISH },
-    { "*", ENGLISH }, { "sv;q=0.5, en;q=0.4", SWEDISH }, { "sv;q=0.4,en;q=0.5", ENGLISH }, { "sv, en", SWEDISH },
-    { "en, sv", ENGLISH }, { "sv;q=0", ENGLISH }, { "de, sv;q=0.1", SWEDISH }, { "svx", ENGLISH }, { "sv;q=x", ENGLISH },
-    { "sv-SE,sv;q=0.9,en-US;q=0.8,en;q=0.7", SWEDISH }, { ",,;;q=,", ENGLISH }, { "s", ENGLISH }, { "sv;q=2", ENGLISH },
+static const struct {
+    const char *accepts;
+    enum language language;
+} choices[] = {
+    { NULL, ENGLISH },
+    { "", ENGLISH },
+    { "sv", SWEDISH },
+    { "SV-se", SWEDISH },
+    { "en", ENGLISH },
+    { "de", ENGLISH },
+    { "*", ENGLISH },
+    { "sv;q=0.5, en;q=0.4", SWEDISH },
+    { "sv;q=0.4,en;q=0.5", ENGLISH },
+    { "sv, en", SWEDISH },
+    { "en, sv", ENGLISH },
+    { "sv;q=0", ENGLISH },
+    { "de, sv;q=0.1", SWEDISH },
+    { "svx", ENGLISH },
+    { "sv;q=x", ENGLISH },
+    { "sv-SE,sv;q=0.9,en-US;q=0.8,en;q=0.7", SWEDISH },
+    { ",,;;q=,", ENGLISH },
+    { "s", ENGLISH },
+    { "sv;q=2", ENGLISH },
 };
 
 START_TEST(test_language_is_chosen_by_weight)
