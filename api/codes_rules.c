@@ -1,8 +1,4 @@
-#include <stddef.h>
-
-#include "utvag/text.h"
-
-extern const struct text codes_rules[];
+#include "api/resources.h"
 
 const struct text codes_rules[] = {
     { "code_unknown", 422, NULL, "Koden finns inte i sin kodlista.", "The code is not in its list." },

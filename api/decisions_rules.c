@@ -1,9 +1,5 @@
 /* What the rules of decisions and emergency grants say to people. */
-#include <stddef.h>
-
-#include "utvag/text.h"
-
-extern const struct text decisions_rules[];
+#include "api/resources.h"
 
 const struct text decisions_rules[] = {
     { "need_not_proposed", 0, NULL, "Ett behov är inte föreslaget till beslut.", "A need is not proposed for decision." },
