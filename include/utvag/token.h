@@ -1,18 +1,41 @@
-/* Access tokens: ES256 (RFC 7518), five minutes, the rules of RFC 8725. libjwt is used in this file only. */
+/* Access tokens: ES256 (RFC 7518), five minutes, the rules of RFC 8725: the key's algorithm is fixed and never taken
+   from the token, and every claim is checked for value and type. And the assertions that machine clients sign in
+   with (RFC 7523). libjwt is used in this file only. Any thread may call. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "utvag/keyring.h"
 #include "utvag/request.h"
 
-enum { TOKEN_SECONDS = 300, TOKEN_LIMIT = 4096 };
+enum {
+    TOKEN_SECONDS = 300,    /* a token lives; one that says longer is none of ours */
+    TOKEN_LIMIT = 4096,     /* characters */
+    TOKEN_OFFICER = 64,     /* characters of an acting officer: A-Z a-z 0-9 . _ : - */
+    ASSERTION_SECONDS = 60, /* from now, an assertion may live at most */
+};
 
-struct token_verifier; /* remembers verified tokens by SHA-256 until they expire; safe from any thread */
+struct token_verifier; /* remembers verified tokens by SHA-256 until they expire */
+/* ring and issuer must outlive it. NULL without memory, an issuer or signing keys. */
 struct token_verifier *token_verifier_new(const struct keyring *ring, const char *issuer);
 void token_verifier_free(struct token_verifier *verifier);
 
-/* The compact token for caller, in the arena; NULL on failure. */
+/* The compact token for caller, in the arena; NULL on failure, or if caller's id, agency or officer would not be
+   taken back. Lives TOKEN_SECONDS from now. */
 char *token_sign(const struct keyring *ring, const char *issuer, const struct caller *caller, struct arena *arena);
-/* Fills caller (without role), or says 401 token_invalid or token_expired. Texts live in the arena. */
+/* Fills caller (without role), or says 401 token_invalid or token_expired. Texts live in the arena. Whether the
+   holder is still active is not known here: each transaction asks. */
 struct problem token_verify(struct token_verifier *verifier, const char *token, struct arena *arena,
                             struct caller *caller) __attribute__((warn_unused_result));
+
+struct assertion {
+    const char *client; /* iss and sub */
+    const char *id;     /* jti: the caller accepts each once until `expires` */
+    long long expires;  /* seconds since 1970 */
+};
+/* Whom an assertion says it is from, to find that client's key: nothing is verified yet. NULL if it is not one. */
+const char *token_assertion_client(const char *text, struct arena *arena);
+/* Whether it is signed (ES256) by public_pem, meant for audience (our issuer), and not older than it may be. Texts
+   live in the arena. */
+bool token_assertion_verify(const char *text, const char *public_pem, const char *audience, struct arena *arena,
+                            struct assertion *out) __attribute__((warn_unused_result));

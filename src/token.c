@@ -1,0 +1,364 @@
+#include "utvag/token.h"
+
+#include <jansson.h>
+#include <jwt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "utvag/base64url.h"
+#include "utvag/token_cache.h"
+
+enum {
+    LEEWAY_SECONDS = 30,
+    SIGNATURE_BYTES = 64,
+    SIGNATURE_LENGTH = BASE64URL_LENGTH(SIGNATURE_BYTES),
+    ID_LIMIT = 128
+};
+
+static const char audience_name[] = "utvag", use_name[] = "access";
+
+struct token_verifier {
+    const struct keyring *ring;
+    const char *issuer;
+    struct token_cache *cache;
+};
+
+struct token_verifier *token_verifier_new(const struct keyring *ring, const char *issuer)
+{
+    size_t count = 0;
+    struct token_verifier *verifier = calloc(1, sizeof *verifier);
+    const struct signing_key *keys = keyring_signing(ring, &count);
+
+    if (verifier) *verifier = (struct token_verifier){ ring, issuer, token_cache_new() };
+    /* libjwt takes an empty key as "nothing to verify" */
+    bool sound = verifier && verifier->cache && issuer && *issuer && count > 0;
+    for (size_t i = 0; sound && i < count; i++) sound = *keys[i].kid && *keys[i].public_pem;
+    if (sound) return verifier;
+    token_verifier_free(verifier);
+    return NULL;
+}
+
+void token_verifier_free(struct token_verifier *verifier)
+{
+    if (!verifier) return;
+    token_cache_free(verifier->cache);
+    free(verifier);
+}
+
+/* The parts of a compact token: header.claims.signature (RFC 7515, 7.1). */
+
+struct parts {
+    size_t length; /* of the whole */
+    json_t *header, *claims;
+};
+
+static void parts_free(struct parts *parts)
+{
+    json_decref(parts->header);
+    json_decref(parts->claims);
+}
+
+/* Duplicate names are refused: of two, libjwt takes the last and others the first. */
+static json_t *parse_object(const char *text, size_t length)
+{
+    unsigned char bytes[TOKEN_LIMIT];
+    size_t filled;
+
+    if (!base64url_decode(text, length, bytes, &filled)) return NULL;
+    json_t *value = json_loadb((const char *)bytes, filled, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(value)) return value;
+    json_decref(value);
+    return NULL;
+}
+
+/* Also the signature has one spelling only: else a token altered in spare bits would pass. */
+static bool signature_whole(const char *text, size_t length)
+{
+    unsigned char bytes[SIGNATURE_BYTES];
+    size_t filled;
+    return length == SIGNATURE_LENGTH && base64url_decode(text, length, bytes, &filled);
+}
+
+static bool take_apart(const char *token, struct parts *out)
+{
+    const char *first, *second;
+
+    *out = (struct parts){ .length = token ? strnlen(token, TOKEN_LIMIT + 1) : 0 };
+    if (out->length == 0 || out->length > TOKEN_LIMIT) return false;
+    first = strchr(token, '.');
+    second = first ? strchr(first + 1, '.') : NULL;
+    if (!second || !signature_whole(second + 1, out->length - (size_t)(second + 1 - token))) return false;
+    out->header = parse_object(token, (size_t)(first - token));
+    out->claims = parse_object(first + 1, (size_t)(second - first - 1));
+    return out->header && out->claims;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+static bool text_is(const json_t *object, const char *name, const char *expected)
+{
+    const char *text = text_of(object, name);
+    return text && strcmp(text, expected) == 0;
+}
+
+/* From 0 on. */
+static bool integer_of(const json_t *object, const char *name, long long *out)
+{
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
+    *out = json_integer_value(value);
+    return true;
+}
+
+static bool is_among(const char *name, const char *const *names)
+{
+    for (; *names; names++)
+        if (strcmp(name, *names) == 0) return true;
+    return false;
+}
+
+/* Nothing but what a header of ours has: no crit, no jwk, no x5u. */
+static bool header_known(const json_t *header)
+{
+    static const char *const known[] = { "alg", "typ", "kid", NULL };
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)header, name, value)
+    {
+        if (!json_is_string(value) || !is_among(name, known)) return false;
+    }
+    return text_is(header, "alg", "ES256") && (!json_object_get(header, "typ") || text_is(header, "typ", "JWT"));
+}
+
+static bool signed_by(const char *token, const char *public_pem)
+{
+    jwt_t *jwt = NULL;
+    size_t length = strlen(public_pem);
+
+    if (length == 0 || length > INT_MAX) return false;
+    bool valid = jwt_decode(&jwt, token, (const unsigned char *)public_pem, (int)length) == 0 && jwt &&
+                 jwt_get_alg(jwt) == JWT_ALG_ES256;
+    jwt_free(jwt);
+    return valid;
+}
+
+/* Claims of an access token. */
+
+static bool officer_valid(const char *text)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+    size_t length = strnlen(text, TOKEN_OFFICER + 1);
+    return length >= 1 && length <= TOKEN_OFFICER && strspn(text, allowed) == length;
+}
+
+static bool read_roles(const json_t *roles, struct caller *caller)
+{
+    size_t index;
+    json_t *value;
+
+    if (!json_is_array(roles)) return false;
+    json_array_foreach((json_t *)roles, index, value)
+    {
+        enum role role = json_is_string(value) ? role_find(json_string_value(value)) : ROLE_COUNT;
+        if (role == ROLE_COUNT) return false;
+        caller->roles |= 1u << role;
+    }
+    return true;
+}
+
+static bool read_officer(const json_t *claims, struct arena *arena, struct caller *caller)
+{
+    const json_t *value = json_object_get(claims, "officer");
+    const char *text = json_string_value(value);
+
+    if (!value) return true;
+    if (!text || !officer_valid(text)) return false;
+    caller->officer = arena_copy(arena, text, strlen(text));
+    return caller->officer != NULL;
+}
+
+static bool read_uuid(const json_t *claims, const char *name, char out[UUID_SIZE])
+{
+    const char *text = text_of(claims, name);
+    if (!uuid_valid(text)) return false;
+    memcpy(out, text, UUID_SIZE);
+    return true;
+}
+
+static bool read_caller(const json_t *claims, struct arena *arena, struct caller *caller)
+{
+    const json_t *machine = json_object_get(claims, "machine");
+    long long epoch;
+
+    *caller = (struct caller){ .known = true, .role = ROLE_COUNT, .machine = json_is_true(machine) };
+    if (!json_is_boolean(machine) || !integer_of(claims, "epoch", &epoch) || epoch > INT_MAX) return false;
+    caller->epoch = (int)epoch;
+    return read_uuid(claims, "sub", caller->id) &&
+           (!json_object_get(claims, "agency") || read_uuid(claims, "agency", caller->agency)) &&
+           read_roles(json_object_get(claims, "roles"), caller) && read_officer(claims, arena, caller);
+}
+
+/* All of time but the end, which has an answer of its own. */
+static bool times_hold(const json_t *claims, long long now, long long *expires)
+{
+    long long issued, from;
+    return integer_of(claims, "exp", expires) && integer_of(claims, "iat", &issued) &&
+           integer_of(claims, "nbf", &from) && issued <= now + LEEWAY_SECONDS && from <= now + LEEWAY_SECONDS &&
+           *expires - issued <= TOKEN_SECONDS;
+}
+
+static const char *key_of(const struct keyring *ring, const json_t *header)
+{
+    size_t count;
+    const struct signing_key *keys = keyring_signing(ring, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (text_is(header, "kid", keys[i].kid)) return keys[i].public_pem;
+    return NULL;
+}
+
+static struct problem verify_parts(const struct token_verifier *verifier, const char *token, const struct parts *parts,
+                                   struct arena *arena, struct caller *caller)
+{
+    const char *key = header_known(parts->header) ? key_of(verifier->ring, parts->header) : NULL;
+    long long now = time(NULL), expires = 0;
+    unsigned char digest[DIGEST_BYTES];
+
+    if (!key || !signed_by(token, key)) return problem(401, "token_invalid");
+    if (!text_is(parts->claims, "iss", verifier->issuer) || !text_is(parts->claims, "aud", audience_name) ||
+        !text_is(parts->claims, "use", use_name) || !times_hold(parts->claims, now, &expires) ||
+        !read_caller(parts->claims, arena, caller))
+        return problem(401, "token_invalid");
+    if (expires <= now) return problem(401, "token_expired");
+    digest_sha256(token, parts->length, digest);
+    token_cache_add(verifier->cache, digest, expires, caller);
+    return PROBLEM_NONE;
+}
+
+static bool remembered(const struct token_verifier *verifier, const char *token, struct arena *arena,
+                       struct caller *caller)
+{
+    unsigned char digest[DIGEST_BYTES];
+    size_t length = token ? strnlen(token, TOKEN_LIMIT + 1) : 0;
+
+    if (length == 0 || length > TOKEN_LIMIT) return false;
+    digest_sha256(token, length, digest);
+    return token_cache_find(verifier->cache, digest, time(NULL), arena, caller);
+}
+
+struct problem token_verify(struct token_verifier *verifier, const char *token, struct arena *arena,
+                            struct caller *caller)
+{
+    struct parts parts;
+
+    if (remembered(verifier, token, arena, caller)) return PROBLEM_NONE;
+    struct problem found = take_apart(token, &parts) ? verify_parts(verifier, token, &parts, arena, caller)
+                                                     : problem(401, "token_invalid");
+    parts_free(&parts);
+    if (found.status) *caller = (struct caller){ .role = ROLE_COUNT };
+    return found;
+}
+
+/* Signing. */
+
+static json_t *claims_of(const char *issuer, const struct caller *caller)
+{
+    json_int_t now = time(NULL);
+    json_t *roles = json_array();
+
+    for (int role = 0; role < ROLE_COUNT; role++)
+        if (caller->roles & 1u << role) json_array_append_new(roles, json_string(role_name((enum role)role)));
+    json_t *claims = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:i, s:b}", "iss", issuer, "aud",
+                               audience_name, "use", use_name, "sub", caller->id, "iat", now, "nbf", now, "exp",
+                               now + TOKEN_SECONDS, "roles", roles, "epoch", caller->epoch, "machine", caller->machine);
+    if (claims && caller->agency[0]) json_object_set_new(claims, "agency", json_string(caller->agency));
+    if (claims && caller->officer) json_object_set_new(claims, "officer", json_string(caller->officer));
+    return claims;
+}
+
+static char *encode(const struct signing_key *key, const char *claims, struct arena *arena)
+{
+    jwt_t *jwt = NULL;
+    char *text = NULL, *copy = NULL;
+
+    if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 && jwt_add_header(jwt, "kid", key->kid) == 0 &&
+        jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)key->private_pem, (int)strlen(key->private_pem)) == 0)
+        text = jwt_encode_str(jwt);
+    if (text && strlen(text) <= TOKEN_LIMIT) copy = arena_copy(arena, text, strlen(text));
+    free(text);
+    jwt_free(jwt);
+    return copy;
+}
+
+char *token_sign(const struct keyring *ring, const char *issuer, const struct caller *caller, struct arena *arena)
+{
+    size_t count;
+    const struct signing_key *keys = keyring_signing(ring, &count);
+
+    if (count == 0 || !uuid_valid(caller->id) || (caller->agency[0] && !uuid_valid(caller->agency)) ||
+        (caller->officer && !officer_valid(caller->officer)) || caller->epoch < 0)
+        return NULL;
+    json_t *claims = claims_of(issuer, caller);
+    char *text = claims ? json_dumps(claims, JSON_COMPACT) : NULL;
+    char *token = text ? encode(&keys[0], text, arena) : NULL;
+    free(text);
+    json_decref(claims);
+    return token;
+}
+
+/* Assertions of machine clients (RFC 7523, 3). */
+
+static bool id_valid(const char *text) { return text && *text && strnlen(text, ID_LIMIT + 1) <= ID_LIMIT; }
+
+const char *token_assertion_client(const char *text, struct arena *arena)
+{
+    struct parts parts;
+    const char *client = NULL;
+
+    if (take_apart(text, &parts) && header_known(parts.header) && id_valid(text_of(parts.claims, "iss"))) {
+        const char *issuer = text_of(parts.claims, "iss");
+        client = arena_copy(arena, issuer, strlen(issuer));
+    }
+    parts_free(&parts);
+    return client;
+}
+
+static bool is_optional_past(const json_t *claims, const char *name, long long now)
+{
+    long long at;
+    return !json_object_get(claims, name) || (integer_of(claims, name, &at) && at <= now + LEEWAY_SECONDS);
+}
+
+static bool read_assertion(const json_t *claims, const char *audience, struct arena *arena, struct assertion *out)
+{
+    const char *client = text_of(claims, "iss"), *id = text_of(claims, "jti");
+    long long now = time(NULL);
+
+    if (!id_valid(client) || !text_is(claims, "sub", client) || !id_valid(id) || !text_is(claims, "aud", audience))
+        return false;
+    if (!integer_of(claims, "exp", &out->expires) || out->expires <= now || out->expires > now + ASSERTION_SECONDS)
+        return false;
+    if (!is_optional_past(claims, "iat", now) || !is_optional_past(claims, "nbf", now)) return false;
+    out->client = arena_copy(arena, client, strlen(client));
+    out->id = arena_copy(arena, id, strlen(id));
+    return out->client && out->id;
+}
+
+bool token_assertion_verify(const char *text, const char *public_pem, const char *audience, struct arena *arena,
+                            struct assertion *out)
+{
+    struct parts parts;
+
+    *out = (struct assertion){ 0 };
+    bool valid = public_pem && take_apart(text, &parts) && header_known(parts.header) && signed_by(text, public_pem) &&
+                 read_assertion(parts.claims, audience, arena, out);
+    if (public_pem) parts_free(&parts);
+    if (!valid) *out = (struct assertion){ 0 };
+    return valid;
+}
