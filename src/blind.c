@@ -43,10 +43,9 @@ bool blind_mac(const struct keyring *ring, const char *purpose, const void *byte
 static char *fold(const char *value)
 {
     utf8proc_uint8_t *folded = NULL;
-    utf8proc_ssize_t length = utf8proc_map(
-        (const utf8proc_uint8_t *)value, 0, &folded,
-        UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE |
-            UTF8PROC_STRIPMARK);
+    utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)value, 0, &folded,
+                                           UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE |
+                                               UTF8PROC_CASEFOLD | UTF8PROC_IGNORE | UTF8PROC_STRIPMARK);
     return length < 0 ? NULL : (char *)folded;
 }
 
@@ -163,8 +162,9 @@ static bool stored_form(const char *value, char out[IDENTITY_SIZE])
     struct tm today;
 
     gmtime_r(&now, &today);
-    return identity_personnummer(value, length, &today, out) || identity_samordningsnummer(value, length, &today, out) ||
-           identity_interim(value, length, out) || identity_lma(value, length, out);
+    return identity_personnummer(value, length, &today, out) ||
+           identity_samordningsnummer(value, length, &today, out) || identity_interim(value, length, out) ||
+           identity_lma(value, length, out);
 }
 
 bool blind_token(const struct keyring *ring, const char *index, const char *value, unsigned char out[BLIND_BYTES])

@@ -79,10 +79,7 @@ void digest_hmac(const unsigned char key[DIGEST_BYTES], const void *bytes, size_
     must(EVP_MAC_final(mac, out, &written, DIGEST_BYTES) == 1 && written == DIGEST_BYTES);
 }
 
-bool digest_equal(const void *one, const void *other, size_t length)
-{
-    return CRYPTO_memcmp(one, other, length) == 0;
-}
+bool digest_equal(const void *one, const void *other, size_t length) { return CRYPTO_memcmp(one, other, length) == 0; }
 
 void digest_hex(const void *bytes, size_t length, char *out)
 {
@@ -95,7 +92,4 @@ void digest_hex(const void *bytes, size_t length, char *out)
     *out = '\0';
 }
 
-void digest_random(void *out, size_t length)
-{
-    must(length <= INT32_MAX && RAND_bytes(out, (int)length) == 1);
-}
+void digest_random(void *out, size_t length) { must(length <= INT32_MAX && RAND_bytes(out, (int)length) == 1); }

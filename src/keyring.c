@@ -59,10 +59,7 @@ static void key_name(int use, int version, char out[NAME_BYTES])
     snprintf(out, NAME_BYTES, "%s-%d", prefixes[use], version);
 }
 
-static void signing_name(const char *kid, char out[NAME_BYTES])
-{
-    snprintf(out, NAME_BYTES, "sign-%.60s.pem", kid);
-}
+static void signing_name(const char *kid, char out[NAME_BYTES]) { snprintf(out, NAME_BYTES, "sign-%.60s.pem", kid); }
 
 /* Making keys. */
 
@@ -281,10 +278,7 @@ void keyring_free(struct keyring *ring)
     free(ring);
 }
 
-int keyring_version(const struct keyring *ring, enum key_use use)
-{
-    return ring->versions[use].newest;
-}
+int keyring_version(const struct keyring *ring, enum key_use use) { return ring->versions[use].newest; }
 
 const unsigned char *keyring_key(const struct keyring *ring, enum key_use use, int version)
 {

@@ -87,10 +87,10 @@ static bool parse(const char *text, unsigned char salt[SALT_BYTES], unsigned cha
            base64url_decode(rest + SALT_LENGTH + 1, HASH_LENGTH, hash, &length);
 }
 
-bool password_matches(const char *password, const char *text)
+bool password_matches(const char *password, const char *hash)
 {
     unsigned char salt[SALT_BYTES] = { 0 }, wanted[HASH_BYTES] = { 0 }, found[HASH_BYTES];
-    bool known = text && parse(text, salt, wanted);
+    bool known = hash && parse(hash, salt, wanted);
     bool derived = derive(password ? password : "", salt, found);
     return derived && digest_equal(wanted, found, HASH_BYTES) && known && password;
 }

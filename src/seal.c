@@ -77,10 +77,7 @@ static void bind_bytes(struct bound *bound, const void *bytes, size_t length)
 }
 
 /* With its NUL, so that no two lists of texts are bound alike. */
-static void bind_text(struct bound *bound, const char *text)
-{
-    bind_bytes(bound, text, strlen(text) + 1);
-}
+static void bind_text(struct bound *bound, const char *text) { bind_bytes(bound, text, strlen(text) + 1); }
 
 /* out: nonce, text, tag. */
 static bool encrypt(const unsigned char *key, const struct bound *bound, const void *text, size_t length,

@@ -27,8 +27,8 @@ static char *pem_of(EVP_PKEY *pkey, bool private)
     char *text = NULL;
 
     if (!bio) return NULL;
-    int written = private ? PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL)
-                          : PEM_write_bio_PUBKEY(bio, pkey);
+    int written =
+        private ? PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) : PEM_write_bio_PUBKEY(bio, pkey);
     if (written == 1) text = bio_text(bio);
     BIO_free(bio); /* overwrites its buffer */
     return text;
@@ -95,10 +95,7 @@ static bool fill(EVP_PKEY *pkey, struct signing_key *out)
     return false;
 }
 
-bool signing_make(struct signing_key *out)
-{
-    return fill(EVP_EC_gen("P-256"), out);
-}
+bool signing_make(struct signing_key *out) { return fill(EVP_EC_gen("P-256"), out); }
 
 /* A key with a passphrase is refused; without this, OpenSSL asks the terminal for it. */
 static int no_passphrase(char *buffer, int size, int writing, void *context)

@@ -10,10 +10,7 @@
 
 enum { UUID_BYTES = 16 };
 
-static bool is_dash_place(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
-}
+static bool is_dash_place(size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
 
 static void write_text(unsigned char bytes[UUID_BYTES], int version, char out[UUID_SIZE])
 {
@@ -64,10 +61,7 @@ void uuid_v7(char out[UUID_SIZE])
     write_text(bytes, 7, out);
 }
 
-static bool is_lower_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-}
+static bool is_lower_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
 bool uuid_valid(const char *text)
 {

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define BASE64URL_LENGTH(bytes) (((bytes) * 4 + 2) / 3) /* characters, without the NUL */
+#define BASE64URL_LENGTH(bytes) (((bytes)*4 + 2) / 3) /* characters, without the NUL */
 
 /* out takes BASE64URL_LENGTH(length) + 1 characters. */
 void base64url_encode(const void *bytes, size_t length, char *out);

@@ -13,7 +13,7 @@ bool password_matches(const char *password, const char *hash) __attribute__((war
 
 /* For secrets that we made ourselves with 256 bits of chance: a plain SHA-256 is enough, and fast. */
 enum { SECRET_SIZE = 44, SECRET_DIGEST_SIZE = 65 };
-void secret_make(char out[SECRET_SIZE]);                                  /* base64url */
-void secret_digest(const char *secret, char out[SECRET_DIGEST_SIZE]);     /* hexadecimal */
+void secret_make(char out[SECRET_SIZE]);                              /* base64url */
+void secret_digest(const char *secret, char out[SECRET_DIGEST_SIZE]); /* hexadecimal */
 /* A NULL digest matches nothing. */
 bool secret_matches(const char *secret, const char *digest) __attribute__((warn_unused_result));

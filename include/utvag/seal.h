@@ -9,10 +9,13 @@
 #include "utvag/keyring.h"
 
 enum {
-    SEAL_OVERHEAD = 1 + 12 + 16,                 /* format, nonce, tag */
-    SEAL_WRAPPED = 2 + 12 + KEY_BYTES + 16,      /* key version (big endian), nonce, wrapped data key, tag */
+    SEAL_OVERHEAD = 1 + 12 + 16,            /* format, nonce, tag */
+    SEAL_WRAPPED = 2 + 12 + KEY_BYTES + 16, /* key version (big endian), nonce, wrapped data key, tag */
 };
-struct seal_place { const char *table, *column, *record; }; /* together at most 240 bytes; record: the row's uuid */
+/* Together at most 240 bytes; record is the row's uuid. */
+struct seal_place {
+    const char *table, *column, *record;
+};
 
 /* A new data key, and the same wrapped by the newest key-encryption key. The caller overwrites key after use
    (explicit_bzero). False, with nothing in key, if OpenSSL failed. */

@@ -7,8 +7,9 @@
 
 static const struct {
     const char *bytes, *text;
-} known[] = { /* RFC 4648, section 10, without padding */
-    { "", "" },         { "f", "Zg" },         { "fo", "Zm8" },         { "foo", "Zm9v" },
+} known[] = {
+    /* RFC 4648, section 10, without padding */
+    { "", "" },           { "f", "Zg" },          { "fo", "Zm8" },          { "foo", "Zm9v" },
     { "foob", "Zm9vYg" }, { "fooba", "Zm9vYmE" }, { "foobar", "Zm9vYmFy" }, { "\xfb\xef\xbe\xff\xff\xff", "----____" },
 };
 
@@ -30,7 +31,7 @@ END_TEST
 
 START_TEST(test_other_spellings_are_refused)
 {
-    static const char *const wrong[] = { "Z",    "Zg==", "Zg=",    "Zh",    "Zm9",         "Zm8+",
+    static const char *const wrong[] = { "Z",    "Zg==", "Zg=",    "Zh",    "Zm9",       "Zm8+",
                                          "Zm8/", "Zm 8", "Zm9v\n", "Zm9vY", "\xc3\xa5zz" };
     unsigned char bytes[16];
     size_t length;

@@ -12,15 +12,9 @@
 static struct ring ring;
 static unsigned char one[BLIND_BYTES], other[BLIND_BYTES];
 
-static void set_up(void)
-{
-    ring = ring_make();
-}
+static void set_up(void) { ring = ring_make(); }
 
-static void tear_down(void)
-{
-    ring_drop(&ring);
-}
+static void tear_down(void) { ring_drop(&ring); }
 
 static bool same(const char *index, const char *value, const char *written)
 {
@@ -31,8 +25,9 @@ static bool same(const char *index, const char *value, const char *written)
 
 START_TEST(test_phone_forms_of_one_number)
 {
-    static const char *const forms[] = { "070-123 45 67", "0701234567", "+46 70 123 45 67", "+46 (0)70-123 45 67",
-                                         "0046701234567", "(+46) 70 1234567", "０７０１２３４５６７" };
+    static const char *const forms[] = { "070-123 45 67",       "0701234567",    "+46 70 123 45 67",
+                                         "+46 (0)70-123 45 67", "0046701234567", "(+46) 70 1234567",
+                                         "０７０１２３４５６７" };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         ck_assert_msg(same("phone", "+46701234567", forms[i]), "%s", forms[i]);
     ck_assert(!same("phone", "+46701234567", "+45701234567"));
@@ -57,7 +52,7 @@ START_TEST(test_texts_are_folded)
 {
     ck_assert(same("email", "Åsa.Öberg@Example.SE", "a\xcc\x8asa.oberg@example.se"));
     ck_assert(same("address", "  Storgatan \t 1 ", "storgatan 1"));
-    ck_assert(same("email", "ﬁa@example.se", "fia@example.se")); /* a ligature */
+    ck_assert(same("email", "ﬁa@example.se", "fia@example.se"));          /* a ligature */
     ck_assert(same("email", "a\xe2\x80\x8b@example.se", "a@example.se")); /* a zero-width space */
     ck_assert(!same("email", "a@example.se", "b@example.se"));
 }

@@ -82,7 +82,10 @@ END_TEST
 START_TEST(test_damaged_keys_are_refused_and_never_quoted)
 {
     static const char *const damaged[] = {
-        "", "\n", "00", "0000000000000000000000000000000000000000000000000000000000000000",
+        "",
+        "\n",
+        "00",
+        "0000000000000000000000000000000000000000000000000000000000000000",
         "abababababababababababababababababababababababababababababababag",
         "ababababababababababababababababababababababababababababababababab",
     };
@@ -100,9 +103,9 @@ END_TEST
 static void thumbprint_of(const json_t *jwk, char out[64])
 {
     unsigned char digest[DIGEST_BYTES];
-    json_t *required = json_pack("{s:O, s:O, s:O, s:O}", "kty", json_object_get(jwk, "kty"), "crv",
-                                 json_object_get(jwk, "crv"), "x", json_object_get(jwk, "x"), "y",
-                                 json_object_get(jwk, "y"));
+    json_t *required =
+        json_pack("{s:O, s:O, s:O, s:O}", "kty", json_object_get(jwk, "kty"), "crv", json_object_get(jwk, "crv"), "x",
+                  json_object_get(jwk, "x"), "y", json_object_get(jwk, "y"));
     char *text = json_dumps(required, JSON_COMPACT | JSON_SORT_KEYS);
     digest_sha256(text, strlen(text), digest);
     base64url_encode(digest, sizeof digest, out);

@@ -20,10 +20,7 @@ static void set_up(void)
     ck_assert(seal_close(key, &place, text, TEXT, sealed));
 }
 
-static void tear_down(void)
-{
-    ring_drop(&ring);
-}
+static void tear_down(void) { ring_drop(&ring); }
 
 static bool opens(const struct seal_place *at, const unsigned char *bytes, size_t length)
 {

@@ -57,10 +57,7 @@ static void *make_many(void *out)
     return NULL;
 }
 
-static int compare(const void *one, const void *other)
-{
-    return strcmp(one, other);
-}
+static int compare(const void *one, const void *other) { return strcmp(one, other); }
 
 START_TEST(test_v7_of_threads_never_share_a_tick)
 {
@@ -76,9 +73,14 @@ END_TEST
 START_TEST(test_only_the_written_form_is_valid)
 {
     static const char *const wrong[] = {
-        "", "0", "01234567-89ab-4def-8123-456789abcde", "01234567-89ab-4def-8123-456789abcdef0",
-        "01234567-89AB-4def-8123-456789abcdef", "0123456789ab-4def-8123-456789abcdef-0",
-        "{1234567-89ab-4def-8123-456789abcde}", "01234567-89ab-4def-8123-456789abcdeg",
+        "",
+        "0",
+        "01234567-89ab-4def-8123-456789abcde",
+        "01234567-89ab-4def-8123-456789abcdef0",
+        "01234567-89AB-4def-8123-456789abcdef",
+        "0123456789ab-4def-8123-456789abcdef-0",
+        "{1234567-89ab-4def-8123-456789abcde}",
+        "01234567-89ab-4def-8123-456789abcdeg",
     };
     ck_assert(uuid_valid("01234567-89ab-4def-8123-456789abcdef"));
     ck_assert(!uuid_valid(NULL));
