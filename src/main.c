@@ -17,6 +17,10 @@ static const struct command commands[] = {
     { "serve", "", "answer requests until SIGTERM", NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_serve },
     { "migrate", "", "bring the database up to this program, as its owner", NEEDS_DATABASE, command_migrate },
     { "key init", "", "make the key ring, or what it lacks", NEEDS_FOLDER, command_key_init },
+    { "user add", "--name NAME --email ADDRESS --role ROLE …", "invite one of the first users, as the database's owner",
+      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_user_add },
+    { "client add", "--label TEXT --role ROLE … [--agency ID]", "invite a machine client, as the database's owner",
+      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_client_add },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
