@@ -39,9 +39,9 @@ void respond_json(struct request *rq, struct response *rs, int status, const jso
 static const char *sentence(struct request *rq, const char *code, const char *argument)
 {
     const char *text = text_sentence(code, rq->language);
-    const char *gap = argument ? strstr(text, "{}") : NULL;
+    const char *gap = strstr(text, "{}");
     if (!gap) return text;
-    const char *filled = arena_text(rq->arena, "%.*s%s%s", (int)(gap - text), text, argument, gap + 2);
+    const char *filled = arena_text(rq->arena, "%.*s%s%s", (int)(gap - text), text, argument ? argument : "…", gap + 2);
     return filled ? filled : text;
 }
 

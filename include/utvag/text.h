@@ -12,6 +12,7 @@ struct text {
     const char *english; /* {} stands for the error's argument */
 };
 
+extern const struct text text_platform[]; /* what the platform itself says; always searched */
 /* Adds a table, ended by a row without code, before threads start. At most TEXT_TABLES. */
 void text_add(const struct text *table);
 const struct text *text_find(const char *code); /* NULL if there is none */

@@ -1,6 +1,8 @@
 /* Texts by code, and the choice of language. */
 #include "utvag/text.h"
 
+#include <glob.h>
+
 #include "tests/unit/ring.h"
 
 static const struct {
@@ -64,6 +66,53 @@ START_TEST(test_added_tables_are_searched)
 }
 END_TEST
 
+/* Every code that the platform can say is written as a literal after one of these. */
+static void codes_have_texts(const char *source)
+{
+    static const char *const before[] = {
+        "problem(", ".code = \"", "unavailable(\"", "later(\"", "fault(", "\"format_"
+    };
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+        for (const char *at = source; (at = strstr(at, before[i])); at++) {
+            const char *end = at + strcspn(at, ";{\n"), *quote = memchr(at, '"', (size_t)(end - at));
+            size_t length = quote ? strspn(quote + 1, "abcdefghijklmnopqrstuvwxyz_0123456789") : 0;
+            if (!length || quote[1 + length] != '"') continue;
+            char code[64];
+            snprintf(code, sizeof code, "%.*s", (int)length, quote + 1);
+            ck_assert_msg(text_find(code) != NULL, "no text for %s", code);
+        }
+}
+
+START_TEST(test_every_code_of_the_platform_has_a_text)
+{
+    glob_t found;
+    char pattern[512];
+    const char *root = getenv("UTVAG_SOURCE");
+    snprintf(pattern, sizeof pattern, "%s/src/*.c", root ? root : ".");
+    ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+    ck_assert_uint_gt(found.gl_pathc, 20);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        FILE *file = fopen(found.gl_pathv[i], "r");
+        static char source[1 << 18];
+        ck_assert_ptr_nonnull(file);
+        source[fread(source, 1, sizeof source - 1, file)] = '\0';
+        fclose(file);
+        codes_have_texts(source);
+    }
+    globfree(&found);
+}
+END_TEST
+
+START_TEST(test_every_text_is_in_both_languages)
+{
+    for (const struct text *row = text_platform; row->code; row++) {
+        ck_assert_ptr_eq(text_find(row->code), row); /* once */
+        ck_assert(*row->swedish && *row->english);
+        ck_assert_int_eq(strstr(row->swedish, "{}") != NULL, strstr(row->english, "{}") != NULL);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("text");
@@ -71,5 +120,7 @@ int main(void)
     tcase_add_test(tests, test_texts_are_found_in_both_languages);
     tcase_add_test(tests, test_unknown_code_has_a_plain_sentence);
     tcase_add_test(tests, test_added_tables_are_searched);
+    tcase_add_test(tests, test_every_code_of_the_platform_has_a_text);
+    tcase_add_test(tests, test_every_text_is_in_both_languages);
     return ring_run("text", tests);
 }
