@@ -1,0 +1,39 @@
+/* What the rules about persons say to people. */
+#include <stddef.h>
+
+#include "utvag/text.h"
+
+extern const struct text persons_rules[];
+
+const struct text persons_rules[] = {
+    { "reference_unknown", 0, NULL, "Det som nämns finns inte.", "What is named is not there." },
+    { "acting_officer_required", 0, NULL,
+      "En skyddad person registreras av en handläggare: ange X-Acting-Officer, annars kan ingen nå uppgifterna.",
+      "A protected person is registered by an officer: state X-Acting-Officer, else nobody could reach the record." },
+    { "external_id_taken", 409, "/external_id", "Referensen används redan för en annan person.",
+      "The reference is in use for another person." },
+    { "external_id_resembles_identity_number", 422, "/external_id", "Referensen liknar ett personnummer.",
+      "The reference resembles an identity number." },
+    { "protected_person_has_no_place", 422, "/protection",
+      "Adress och ort lagras inte för en person med skyddade eller okända personuppgifter.",
+      "No address or place is stored for a person who is protected, or of whom that is not known." },
+    { "identifier_ends_after_it_begins", 422, "/valid_until", "Slutdatumet ligger före startdatumet.",
+      "The end is before the beginning." },
+    { "search_empty", 0, NULL, "Sökningen innehåller inget att söka på.", "The search holds nothing to look for." },
+    { "relation_exists", 409, "/related_person_id", "Relationen finns redan.", "The relation is there already." },
+    { "relation_to_herself", 422, "/related_person_id", "En person kan inte ha en relation till sig själv.",
+      "A person cannot be related to herself." },
+    { "relation_ends_after_it_begins", 422, "/until_on", "Slutdatumet ligger före startdatumet.",
+      "The end is before the beginning." },
+    { "exception_has_reason", 422, "/reason", "Ett undantag måste ha ett skäl.", "An exception must have a reason." },
+    { "eligible_only_if_exploited_in_sweden", 422, "/exploited_in_sweden",
+      "Den som inte har utnyttjats i Sverige omfattas bara genom ett undantag.",
+      "Whoever was not exploited in Sweden is eligible only by an exception." },
+    { "not_on_access_list", 409, NULL, "Bara den som själv står på behörighetslistan kan ge andra tillgång.",
+      "Only who is on the access list herself may let another in." },
+    { "officer_listed_already", 409, "/officer", "Handläggaren står redan på behörighetslistan.",
+      "The officer is on the access list already." },
+    { "access_list_needs_two", 409, NULL, "Minst två av personalen måste stå kvar på behörighetslistan.",
+      "At least two of the staff must remain on the access list." },
+    { 0 },
+};
