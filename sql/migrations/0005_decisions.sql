@@ -104,6 +104,18 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON decision_excep
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON reconsidered_needs
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- A need that is being reconsidered when its application is withdrawn or dismissed goes back to what stands: open needs
+-- lapse, decided ones do not.
+CREATE FUNCTION keep_what_stands() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, vault, pg_temp AS $$
+BEGIN
+    SELECT l.outcome INTO NEW.status FROM decision_lines l WHERE l.need_id = NEW.id AND l.superseded_by IS NULL
+    UNION ALL SELECT NEW.status LIMIT 1;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER decided_need_never_lapses BEFORE UPDATE OF status ON needs
+    FOR EACH ROW WHEN (NEW.status = 'lapsed') EXECUTE FUNCTION keep_what_stands();
+
 -- An emergency grant may have settled the last open need; its ratification then decides the application.
 INSERT INTO transitions (action, from_state, to_state)
 SELECT 'ratify', s, 'decided' FROM unnest('{submitted,under_review,information_requested,ready_for_decision}'::text[]) s;
