@@ -11,3 +11,4 @@ struct embedded {
 extern const struct embedded embedded_migrations[]; /* sql/migrations/, in order; ends with a row without name */
 extern const struct embedded embedded_contract;     /* openapi.yaml */
 extern const struct embedded embedded_demo;         /* sql/demo.sql */
+extern const struct embedded embedded_demo_cases;   /* sql/demo.json */
