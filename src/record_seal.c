@@ -221,8 +221,7 @@ static json_t *merge_patch(const json_t *target, const json_t *patch)
     json_t *merged = json_is_object(target) ? json_deep_copy(target) : json_object();
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)patch, name, value)
-    {
+    json_object_foreach((json_t *)patch, name, value) {
         if (json_is_null(value))
             json_object_del(merged, name);
         else
