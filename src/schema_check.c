@@ -305,9 +305,9 @@ static json_t *read_text(const struct schema *schema, const char *text, size_t l
 /* As JSON writes a number; NULL otherwise. */
 static json_t *read_number(const char *text, size_t length, bool integer)
 {
-    json_t *value = length && length < 40 && (*text == '-' || isdigit((unsigned char)*text))
-                        ? json_loadb(text, length, JSON_DECODE_ANY, NULL)
-                        : NULL;
+    bool plain = length && length < 40 && (*text == '-' || isdigit((unsigned char)*text)) &&
+                 isdigit((unsigned char)text[length - 1]); /* no white space around it */
+    json_t *value = plain ? json_loadb(text, length, JSON_DECODE_ANY, NULL) : NULL;
     if (!value || json_is_integer(value) || (!integer && json_is_real(value))) return value;
     json_decref(value);
     return NULL;
@@ -353,6 +353,5 @@ size_t schema_parameter_faults(const struct schema *schema, const char *name, co
         fault(&check, NULL, "type", type_names(&check, schema->types));
     json_decref(value);
     for (size_t i = 0; i < check.count; i++) check.errors[i].parameter = name, check.errors[i].pointer = NULL;
-    size_t count = report(&check, errors);
-    return count;
+    return report(&check, errors);
 }
