@@ -171,8 +171,7 @@ static bool read_content(struct draft *draft, const json_t *content, const char 
     size_t count = 0;
     const char **types = arena_alloc(draft->contract->arena, (json_object_size(content) + 1) * sizeof *types);
     if (!types || !json_object_size(content)) return contract_fail(draft->contract, place, "content is missing");
-    json_object_foreach((json_t *)content, type, media)
-    {
+    json_object_foreach((json_t *)content, type, media) {
         const char *inner = contract_text(draft->contract, "%s/%s", place, type);
         if (!is_lower(type)) return contract_fail(draft->contract, inner, "a media type is written in lower case");
         if (!check_media(draft->contract, media, inner, &draft->operation->body)) return false;
@@ -207,8 +206,7 @@ static bool check_headers(struct contract *contract, const json_t *headers, cons
     static const char *const keys[] = { "description", "required", "schema", "example", "examples", NULL };
     const char *name;
     json_t *node;
-    json_object_foreach((json_t *)headers, name, node)
-    {
+    json_object_foreach((json_t *)headers, name, node) {
         const char *inner = contract_text(contract, "%s/headers/%s", place, name);
         const json_t *header = contract_follow(contract, node, "headers", &inner);
         if (!header || !contract_check_keys(contract, header, inner, keys) ||
@@ -232,8 +230,7 @@ static bool check_response(struct contract *contract, const json_t *node, const 
         return false;
     const json_t *content = json_object_get(node, "content");
     *answer_type = NULL;
-    json_object_foreach((json_t *)content, type, media)
-    {
+    json_object_foreach((json_t *)content, type, media) {
         if (!*answer_type) *answer_type = type;
         if (!check_media(contract, media, contract_text(contract, "%s/content/%s", place, type), &schema)) return false;
     }
@@ -245,8 +242,7 @@ static bool read_responses(struct draft *draft)
     struct contract_operation *operation = draft->operation;
     const char *status, *answer_type;
     json_t *node;
-    json_object_foreach(json_object_get(draft->node, "responses"), status, node)
-    {
+    json_object_foreach(json_object_get(draft->node, "responses"), status, node) {
         const char *place = contract_text(draft->contract, "%s/responses/%s", draft->place, status);
         if (strlen(status) != 3 || status[strspn(status, "0123456789")])
             return contract_fail(draft->contract, place, "a response has a status of three digits");
@@ -259,19 +255,22 @@ static bool read_responses(struct draft *draft)
     return operation->success || contract_fail(draft->contract, draft->place, "a 2xx response is missing");
 }
 
-/* The default order, one of those that the sort parameter takes. */
+/* It becomes part of a statement's text. */
+static bool is_order(const char *text) { return text && !text[strspn(text, "-abcdefghijklmnopqrstuvwxyz0123456789_")]; }
+
+/* The order of a list: the default of its sort parameter, or the only one if it has none. */
 static bool read_sort(struct draft *draft)
 {
     const struct contract_parameter *sort = contract_parameter(draft->operation, IN_QUERY, "sort");
     const char *order = draft->operation->sort = text_of(draft->node, "x-sort");
-    if (!sort && !order) return true;
-    if (!sort || !order) return contract_fail(draft->contract, draft->place, "x-sort and a sort parameter go together");
+    if (order && !is_order(order))
+        return contract_fail(draft->contract, draft->place, "x-sort is a column in snake_case, with or without -");
+    if (!sort) return true;
+    if (!order) return contract_fail(draft->contract, draft->place, "a sort parameter without x-sort");
     const json_t *orders = sort->schema->enumeration;
-    for (size_t i = 0; i < json_array_size(orders); i++) {
-        const char *text = json_string_value(json_array_get(orders, i));
-        if (!text || text[strspn(text, "-abcdefghijklmnopqrstuvwxyz0123456789_")])
+    for (size_t i = 0; i < json_array_size(orders); i++)
+        if (!is_order(json_string_value(json_array_get(orders, i))))
             return contract_fail(draft->contract, draft->place, "sort takes columns in snake_case, with or without -");
-    }
     return is_in(orders, order) || contract_fail(draft->contract, draft->place, "x-sort is not in sort's enum");
 }
 
