@@ -194,7 +194,7 @@ def test_bad_json_is_400(service, body, code):
 
 def test_brackets_in_strings_are_no_depth(service):
     got, _ = talk(service, post(json.dumps({"grant_type": '[{"\\' * 50}).encode()))
-    assert problem(got)["code"] != "json_too_deep"
+    assert b"json_too_deep" not in got
 
 
 @pytest.mark.parametrize("body", [b"a=1&a=2", b"a=%00", b"a=%ff", b"a=%", b"=1"])
