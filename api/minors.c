@@ -1,0 +1,63 @@
+#include "api/minors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "utvag/db.h"
+#include "utvag/record.h"
+
+enum { YEARS = 18, DATE_SIZE = 16 };
+
+bool minors_is_under_18(const char *birth_date, const char *on)
+{
+    int year;
+    char birthday[DATE_SIZE];
+    if (strlen(birth_date) != 10 || sscanf(birth_date, "%4d", &year) != 1) return true;
+    /* Of 29 February this makes a day that the year lacks, and that stands before 1 March. */
+    snprintf(birthday, sizeof birthday, "%04d%s", year + YEARS, birth_date + 4);
+    return strcmp(on, birthday) < 0;
+}
+
+bool minors_is_child(bool child, const char *birth_date, const char *on)
+{
+    return birth_date ? minors_is_under_18(birth_date, on) : child;
+}
+
+static const char *text_of(const json_t *object, const char *name) { return json_string_value(json_object_get(object, name)); }
+
+static struct problem add_minors(struct request *rq, const json_t *births)
+{
+    const char *on = text_of(births, "on");
+    json_t *minors = json_array();
+    const json_t *person;
+    size_t i;
+    bool fine = minors && on;
+    json_array_foreach(json_object_get(births, "persons"), i, person)
+    {
+        bool child = strcmp(text_of(person, "kind"), "child") == 0;
+        if (fine && minors_is_child(child, text_of(person, "birth_date"), on))
+            fine = json_array_append(minors, json_object_get(person, "id")) == 0;
+    }
+    if (!rq->json) rq->json = json_object();
+    fine = json_object_set_new(rq->json, "minors", minors) == 0 && fine;
+    fine = fine && json_object_set_new(rq->json, "on", json_string(on)) == 0;
+    return fine ? PROBLEM_NONE : problem(500, "out_of_memory");
+}
+
+struct problem minors_settle(struct request *rq, const char *person_id)
+{
+    static const char sql[] = "page AS (SELECT id, version, body, key FROM application_births($1::uuid, $2::uuid))";
+    const char *const values[] = { request_path(rq, "id"), person_id };
+    struct statement statement = { .name = "births", .sql = sql, .silent = true };
+    struct rows rows;
+    const char *body;
+    size_t length;
+    TRY(db_run(rq, &statement, 2, values, &rows));
+    if (!rows.count) return problem(404, "not_found");
+    TRY(record_open(rq, rows.row[0].body, rows.row[0].length, &body, &length));
+    json_t *births = json_loadb(body, length, 0, NULL);
+    if (!births) return problem(500, "internal");
+    struct problem stop = add_minors(rq, births);
+    json_decref(births);
+    return stop;
+}
