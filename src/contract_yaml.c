@@ -110,7 +110,11 @@ static char *read_key(struct reader *reader, const json_t *object)
     if (reader->event.data.scalar.anchor) return (char *)refuse(reader, "anchors are not read");
     if (reader->event.data.scalar.tag) return (char *)refuse(reader, "tags are not read");
     if (strcmp(key, "<<") == 0) return (char *)refuse(reader, "merge keys are not read");
-    if (json_object_get(object, key)) return (char *)refuse(reader, "the key stands twice");
+    if (json_object_get(object, key)) {
+        char reason[120];
+        snprintf(reason, sizeof reason, "the key stands twice: %s", key);
+        return (char *)refuse(reader, reason);
+    }
     return strndup(key, reader->event.data.scalar.length);
 }
 
