@@ -4,29 +4,38 @@
 #include "utvag/text.h"
 
 /* Each is a table of struct operation, defined in the file of its name, ended by a row without id. */
-#define RESOURCES(X)           \
-    X(access_grants)           \
-    X(agencies)                \
-    X(applicants)              \
-    X(audit_events)            \
-    X(children)                \
-    X(clients)                 \
-    X(codes)                   \
-    X(decisions)               \
-    X(eligibility_assessments) \
-    X(emergency_grants)        \
-    X(households)              \
-    X(invitations)             \
-    X(relations)               \
-    X(sessions)                \
-    X(tokens)                  \
+#define RESOURCES(X)             \
+    X(access_grants)             \
+    X(agencies)                  \
+    X(applicants)                \
+    X(applications)              \
+    X(audit_events)              \
+    X(best_interest_assessments) \
+    X(certifications)            \
+    X(children)                  \
+    X(clients)                   \
+    X(codes)                     \
+    X(decisions)                 \
+    X(eligibility_assessments)   \
+    X(emergency_grants)          \
+    X(households)                \
+    X(invitations)               \
+    X(need_operations)           \
+    X(obligation_assessments)    \
+    X(registrations)             \
+    X(relations)                 \
+    X(representatives)           \
+    X(sessions)                  \
+    X(system_operations)         \
+    X(tokens)                    \
     X(users)
 
 /* Each is a table of struct text: what the rules of a part of the domain say to people, by code. */
-#define RULES(X)       \
-    X(codes_rules)     \
-    X(decisions_rules) \
-    X(identity_rules)  \
+#define RULES(X)          \
+    X(applications_rules) \
+    X(codes_rules)        \
+    X(decisions_rules)    \
+    X(identity_rules)     \
     X(persons_rules)
 
 #define DECLARE(table) extern const struct operation table[];
