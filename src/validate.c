@@ -90,10 +90,11 @@ static bool range_takes(const char *range, size_t length, const char *type, bool
     bool exact = size == strlen(type) && strncasecmp(range, type, size) == 0;
     bool group = slash && size == (size_t)(slash - type) + 2 && strncasecmp(range, type, size - 1) == 0 &&
                  range[size - 1] == '*';
+    bool zero = false;
     for (const char *at = parameters; at && at + 2 < range + length; at++)
-        if ((*at == ';' || *at == ' ') && (at[1] | 0x20) == 'q' && at[2] == '=')
-            *refused = exact && strtod(at + 3, NULL) <= 0;
-    return (all || exact || group) && !*refused;
+        if ((*at == ';' || *at == ' ') && (at[1] | 0x20) == 'q' && at[2] == '=') zero = strtod(at + 3, NULL) <= 0;
+    *refused = exact && zero;
+    return (all || exact || group) && !zero;
 }
 
 static bool accept_takes(const char *accept, const char *type)
