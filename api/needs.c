@@ -9,7 +9,7 @@ static struct problem add(struct request *rq, struct response *rs)
     return resource_write(rq, rs);
 }
 
-const struct operation needs[] = {
+const struct operation need_operations[] = {
     { "listNeeds", resource_list, "need_bodies", NULL },
     { "addNeed", add, NULL, "add_need" },
     { "readNeed", resource_read, "need_bodies", NULL },
