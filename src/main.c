@@ -25,10 +25,6 @@ static const struct command commands[] = {
     { "demo", "--write FILE", "load the demo into an empty database, and write its credentials to FILE",
       NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_demo },
     { "key init", "", "make the key ring, or what it lacks", NEEDS_FOLDER, command_key_init },
-    { "user add", "--name NAME --email ADDRESS --role ROLE …", "invite one of the first users, as the database's owner",
-      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_user_add },
-    { "client add", "--label TEXT --role ROLE … [--agency ID]", "invite a machine client, as the database's owner",
-      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_client_add },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

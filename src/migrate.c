@@ -175,8 +175,7 @@ bool migrate_run(const char *url)
 
 static bool demo_is_allowed(PGconn *connection, bool demo)
 {
-    RESULT result = PQexec(connection, "SELECT EXISTS (SELECT FROM principals WHERE demo)"
-                                       " OR EXISTS (SELECT FROM agencies WHERE demo)");
+    RESULT result = PQexec(connection, "SELECT holds_demo()");
     if (PQresultStatus(result) != PGRES_TUPLES_OK) return database_fail(connection, "cannot look for demo rows");
     if (demo || PQgetvalue(result, 0, 0)[0] == 'f') return true;
     log_line(LOG_ERROR, "the database holds demo rows: serve it with UTVAG_DEMO=1 on a loopback address, or not at all",
