@@ -16,13 +16,12 @@ static const char *const methods[] = { "get", "put", "post", "patch", "delete", 
 
 bool contract_fail(struct contract *contract, const char *place, const char *format, ...)
 {
-    if (*contract->error) return false;
-    int used = snprintf(contract->error, contract->error_size, "#%s: ", place);
-    if (used < 0 || (size_t)used >= contract->error_size) return false;
+    char reason[300];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(contract->error + used, contract->error_size - (size_t)used, format, arguments);
+    vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
+    if (!*contract->error) snprintf(contract->error, contract->error_size, "#%s: %s", place, reason);
     return false;
 }
 
@@ -44,8 +43,7 @@ bool contract_check_keys(struct contract *contract, const json_t *node, const ch
     const char *key;
     json_t *value;
     if (!json_is_object(node)) return contract_fail(contract, place, "it is not an object");
-    json_object_foreach((json_t *)node, key, value)
-    {
+    json_object_foreach((json_t *)node, key, value) {
         const char *const *name = names;
         while (*name && strcmp(*name, key) != 0) name++;
         if (!*name) return contract_fail(contract, place, "keyword is not known: %s", key);
@@ -111,8 +109,8 @@ static bool check_scopes(struct contract *contract)
     for (size_t i = 0; i < sizeof way / sizeof *way; i++) node = json_object_get(node, way[i]);
     const char *scope;
     json_t *text;
-    json_object_foreach((json_t *)node, scope, text) if (role_find(scope) == ROLE_COUNT) return contract_fail(
-        contract, place, "scope is no role: %s", scope);
+    json_object_foreach((json_t *)node, scope, text)
+        if (role_find(scope) == ROLE_COUNT) return contract_fail(contract, place, "scope is no role: %s", scope);
     for (int role = 0; role < ROLE_COUNT; role++)
         if (!json_object_get(node, role_name((enum role)role)))
             return contract_fail(contract, place, "role lacks a scope: %s", role_name((enum role)role));
@@ -125,8 +123,7 @@ static bool check_schemas(struct contract *contract)
     const json_t *schemas = json_object_get(json_object_get(contract->tree, "components"), "schemas");
     const char *name;
     json_t *node;
-    json_object_foreach((json_t *)schemas, name, node)
-    {
+    json_object_foreach((json_t *)schemas, name, node) {
         char reason[400];
         const char *place = contract_text(contract, "/components/schemas/%s", name);
         if (schema_compile(contract->schemas, node, place, reason, sizeof reason)) continue;
@@ -170,7 +167,8 @@ static bool add_paths(struct contract *contract)
     contract->room = json_object_size(paths) * (sizeof methods / sizeof *methods - 1);
     contract->operations = arena_alloc(contract->arena, contract->room * sizeof *contract->operations + 1);
     if (!contract->operations) return contract_fail(contract, "/paths", "out of memory");
-    json_object_foreach((json_t *)paths, path, item) if (!add_path(contract, path, item)) return false;
+    json_object_foreach((json_t *)paths, path, item)
+        if (!add_path(contract, path, item)) return false;
     return true;
 }
 

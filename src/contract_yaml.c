@@ -179,10 +179,12 @@ static json_t *read_node(struct reader *reader, int depth)
 
 static json_t *read_document(struct reader *reader)
 {
-    if (!advance(reader) || !advance(reader)) return NULL; /* the stream's start, then the document's */
+    if (!advance(reader)) return NULL; /* the stream's start, then the document's */
+    if (!advance(reader)) return NULL;
     if (reader->event.type != YAML_DOCUMENT_START_EVENT) return refuse(reader, "there is no document");
     json_t *tree = advance(reader) ? read_node(reader, 0) : NULL;
-    bool ended = tree && advance(reader) && advance(reader); /* the document's end, then the stream's */
+    bool ended = tree && advance(reader); /* the document's end, then the stream's */
+    if (ended) ended = advance(reader);
     if (ended && reader->event.type == YAML_STREAM_END_EVENT) return tree;
     json_decref(tree);
     return refuse(reader, "there is a second document");

@@ -34,13 +34,12 @@ void schema_set_free(struct schema_set *set)
 
 bool schema_fail(struct schema_set *set, const char *place, const char *format, ...)
 {
-    if (*set->error) return false;
-    int used = snprintf(set->error, set->error_size, "#%s: ", place);
-    if (used < 0 || (size_t)used >= set->error_size) return false;
+    char reason[300];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(set->error + used, set->error_size - (size_t)used, format, arguments);
+    vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
+    if (!*set->error) snprintf(set->error, set->error_size, "#%s: %s", place, reason);
     return false;
 }
 
@@ -119,8 +118,7 @@ static struct schema *compile_reference(struct schema_set *set, const json_t *no
     if (!schema) return NULL;
 
     bool differs = false;
-    json_object_foreach((json_t *)node, keyword, value)
-    {
+    json_object_foreach((json_t *)node, keyword, value) {
         if (strcmp(keyword, "$ref") == 0) continue;
         if (!schema_may_stand_beside(keyword))
             return schema_fail(set, place, "%s may not stand beside $ref", keyword), NULL;
@@ -157,8 +155,8 @@ static bool make_copy(struct schema_set *set, struct schema_copy *copy)
         if (other->to == copy->from && !make_copy(set, other)) return false;
     *copy->to = *copy->from;
     copy->to->place = place;
-    json_object_foreach((json_t *)copy->beside, keyword,
-                        value) if (!schema_read_beside(set, copy->to, keyword, value)) return false;
+    json_object_foreach((json_t *)copy->beside, keyword, value)
+        if (!schema_read_beside(set, copy->to, keyword, value)) return false;
     return true;
 }
 

@@ -56,8 +56,7 @@ static bool read_properties(struct schema_set *set, struct schema *schema, const
     if (!json_is_object(value)) return schema_fail(set, schema->place, "properties is not an object");
     struct schema_property *list = arena_alloc(set->arena, (json_object_size(value) + 1) * sizeof *list);
     if (!list) return false;
-    json_object_foreach((json_t *)value, name, node)
-    {
+    json_object_foreach((json_t *)value, name, node) {
         list[count].name = name;
         list[count].schema = schema_compile_node(set, node, schema_place(set, place, name));
         if (!list[count++].schema) return false;
@@ -175,7 +174,7 @@ static bool read_one_of(struct schema_set *set, struct schema *schema, const jso
 {
     const char *place = schema_place(set, schema->place, "oneOf");
     size_t count = json_array_size(value);
-    const struct schema **list = arena_alloc(set->arena, (count + 1) * sizeof *list);
+    const struct schema **list = arena_alloc(set->arena, (count + 1) * sizeof(void *));
     if (!count || !list) return schema_fail(set, schema->place, "oneOf is an array of schemas");
     for (size_t i = 0; i < count; i++) {
         const char *index = arena_text(set->arena, "%zu", i);
@@ -193,11 +192,9 @@ static bool read_discriminator(struct schema_set *set, struct schema *schema, co
     json_t *node;
     schema->discriminator = json_string_value(json_object_get(value, "propertyName"));
     if (!schema->discriminator) return schema_fail(set, schema->place, "discriminator lacks propertyName");
-    json_object_foreach((json_t *)value, keyword,
-                        node) if (strcmp(keyword, "propertyName") != 0 &&
-                                  strcmp(keyword, "mapping") !=
-                                      0) return schema_fail(set, schema->place,
-                                                            "keyword is not known in a discriminator: %s", keyword);
+    json_object_foreach((json_t *)value, keyword, node)
+        if (strcmp(keyword, "propertyName") != 0 && strcmp(keyword, "mapping") != 0)
+            return schema_fail(set, schema->place, "keyword is not known in a discriminator: %s", keyword);
     return true;
 }
 
@@ -313,8 +310,7 @@ bool schema_read_keywords(struct schema_set *set, struct schema *schema, const j
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)node, name, value)
-    {
+    json_object_foreach((json_t *)node, name, value) {
         const struct keyword *keyword = keyword_find(name);
         if (!keyword) return schema_fail(set, schema->place, "keyword is not known: %s", name);
         if (!keyword->read(set, schema, value)) return false;
