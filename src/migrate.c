@@ -15,14 +15,14 @@ enum { SAFE_SERVER = 150020, VERSION_SIZE = 5 };
 static const char prepare_sql[] = "SET client_min_messages = warning;"
                                   "SELECT pg_advisory_lock(hashtext('utvag migrate'));"
                                   "CREATE SCHEMA IF NOT EXISTS utvag_meta;"
-                                  "CREATE TABLE IF NOT EXISTS utvag_meta.migrations ("
+                                  "CREATE TABLE IF NOT EXISTS utvag_meta.utvag_migrations ("
                                   "    version text PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
                                   "    applied_at timestamptz NOT NULL DEFAULT now())";
 
 static const char finish_sql[] = "GRANT USAGE ON SCHEMA utvag_meta TO utvag_app;"
-                                 "GRANT SELECT ON utvag_meta.migrations TO utvag_app";
+                                 "GRANT SELECT ON utvag_meta.utvag_migrations TO utvag_app";
 
-static const char list_sql[] = "SELECT version, name, checksum FROM utvag_meta.migrations ORDER BY version";
+static const char list_sql[] = "SELECT version, name, checksum FROM utvag_meta.utvag_migrations ORDER BY version";
 
 static void result_free(PGresult **result) { PQclear(*result); }
 static void connection_free(PGconn **connection) { PQfinish(*connection); }
@@ -100,9 +100,9 @@ static bool migration_record(PGconn *connection, const struct embedded *migratio
     version_of(migration, version);
     checksum_of(migration, checksum);
     const char *values[] = { version, migration->name, checksum };
-    RESULT result =
-        PQexecParams(connection, "INSERT INTO utvag_meta.migrations (version, name, checksum) VALUES ($1, $2, $3)", 3,
-                     NULL, values, NULL, NULL, 0);
+    RESULT result = PQexecParams(
+        connection, "INSERT INTO utvag_meta.utvag_migrations (version, name, checksum) VALUES ($1, $2, $3)", 3, NULL,
+        values, NULL, NULL, 0);
     return PQresultStatus(result) == PGRES_COMMAND_OK || database_fail(connection, "cannot record a migration");
 }
 

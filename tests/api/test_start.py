@@ -87,7 +87,7 @@ def test_demo_is_not_served_to_the_network(environment):
 
 
 def test_migrating_again_changes_nothing(cluster, environment, database):
-    applied = "SELECT version, applied_at FROM utvag_meta.migrations ORDER BY 1"
+    applied = "SELECT version, applied_at FROM utvag_meta.utvag_migrations ORDER BY 1"
     with cluster.connect(database) as connection:
         before = connection.execute(applied).fetchall()
         assert run(environment, "migrate").returncode == 0
@@ -98,7 +98,7 @@ def test_edited_migration_is_refused_by_name(cluster, environment):
     name = cluster.clone()
     try:
         with cluster.connect(name) as connection:
-            connection.execute("UPDATE utvag_meta.migrations SET checksum = 'x' WHERE version = '0002'")
+            connection.execute("UPDATE utvag_meta.utvag_migrations SET checksum = 'x' WHERE version = '0002'")
         changed = environment | {
             "UTVAG_DATABASE_URL": cluster.url("utvag_app", name),
             "UTVAG_OWNER_DATABASE_URL": cluster.url("postgres", name),
@@ -113,7 +113,7 @@ def test_newer_database_is_refused_by_name(cluster, environment):
     name = cluster.clone()
     try:
         with cluster.connect(name) as connection:
-            connection.execute("INSERT INTO utvag_meta.migrations VALUES ('9999', '9999_future', 'x')")
+            connection.execute("INSERT INTO utvag_meta.utvag_migrations VALUES ('9999', '9999_future', 'x')")
         changed = environment | {
             "UTVAG_DATABASE_URL": cluster.url("utvag_app", name),
             "UTVAG_OWNER_DATABASE_URL": cluster.url("postgres", name),
@@ -132,7 +132,7 @@ def test_failing_migration_leaves_nothing(cluster, environment):
         with cluster.connect(name) as connection:
             connection.execute("CREATE SCHEMA vault")
             assert "0001_" in refused(environment | {"UTVAG_OWNER_DATABASE_URL": cluster.url("postgres", name)}, "migrate")
-            assert connection.execute("SELECT count(*) FROM utvag_meta.migrations").fetchone() == (0,)
+            assert connection.execute("SELECT count(*) FROM utvag_meta.utvag_migrations").fetchone() == (0,)
             assert connection.execute("SELECT to_regclass('public.agencies')").fetchone() == (None,)
     finally:
         cluster.drop(name)
