@@ -114,7 +114,8 @@ CREATE TABLE eligibility_assessments (
     sealed bytea,                                    -- the reason
     version int NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT exception_has_reason CHECK (outcome <> 'exception' OR sealed IS NOT NULL),
+    -- 31 bytes are a seal of nothing: format, nonce, tag and {}
+    CONSTRAINT exception_has_reason CHECK (outcome <> 'exception' OR coalesce(octet_length(sealed) > 31, false)),
     CONSTRAINT eligible_only_if_exploited_in_sweden CHECK (outcome IN ('exception', 'not_eligible') OR exploited_in_sweden)
 );
 CREATE INDEX eligibility_assessments_by_created ON eligibility_assessments (created_at, id);
