@@ -17,6 +17,7 @@ struct stage {
     struct arena *arena;
     const json_t *people;
     json_t *variables;
+    size_t step;
 };
 
 /* Texts with variables in them --------------------------------------------------------------------------------------- */
@@ -34,7 +35,10 @@ static bool write_day(FILE *out, const char *offset)
 static bool write_variable(const struct stage *stage, FILE *out, const char *name)
 {
     if (strncmp(name, "today", 5) == 0) return write_day(out, name + 5);
-    const char *value = json_string_value(json_object_get(stage->variables, name));
+    bool who = strncmp(name, "who:", 4) == 0;
+    const json_t *found = who ? json_object_get(json_object_get(stage->people, name + 4), "id")
+                              : json_object_get(stage->variables, name);
+    const char *value = json_string_value(found);
     if (!value) command_fail("demo: ${%s} is not known", name);
     return value && fputs(value, out) >= 0;
 }
@@ -129,6 +133,9 @@ static bool take_request(const struct stage *stage, json_t *step, struct request
     if (rq->body) headers[rq->header_count++] = (struct pair){ "Content-Type", "application/json" };
     const char *officer = json_string_value(json_object_get(step, "officer"));
     if (officer) headers[rq->header_count++] = (struct pair){ "X-Acting-Officer", officer };
+    /* A step that was carried out before a failure is answered as it was. */
+    headers[rq->header_count++] =
+        (struct pair){ "Idempotency-Key", arena_text(stage->arena, "demo-step-%zu", stage->step) };
     const char *match = json_string_value(json_object_get(step, "if_match"));
     if (match) headers[rq->header_count++] = (struct pair){ "If-Match", fill_text(stage, match) };
     return true;
@@ -191,7 +198,11 @@ bool demo_play(struct service *service, const json_t *steps, const json_t *peopl
     bool fine = stage.arena && stage.variables;
     size_t index;
     json_t *step;
-    json_array_foreach(steps, index, step) fine = fine && carry_out(&stage, step);
+    json_array_foreach(steps, index, step)
+    {
+        stage.step = index;
+        fine = fine && carry_out(&stage, step);
+    }
     json_decref(stage.variables);
     if (stage.arena) arena_free(stage.arena);
     return fine;

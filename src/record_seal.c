@@ -12,9 +12,10 @@
 
 enum { NAME_TOKENS = 16, NAME_ROOM = 512, GROUPS_MOST = 4 };
 
-/* The schema that an object was found to follow: itself, or the first branch that knows all its members. */
+/* The schema whose members an object has: its own, or those of the first branch that knows them all. */
 static const struct schema *schema_of(const struct schema *schema, const json_t *object)
 {
+    if (schema->property_count) return schema;
     for (size_t i = 0; i < schema->one_of_count; i++) {
         const char *name;
         json_t *value;
