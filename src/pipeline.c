@@ -13,8 +13,8 @@
 #include "utvag/router.h"
 #include "utvag/validate.h"
 
-/* Every step may stop the journey. */
-static struct problem journey(struct request *rq, struct response *rs)
+/* Every step may stop the journey. *carried_out: it came as far as the operation. */
+static struct problem journey(struct request *rq, struct response *rs, bool *carried_out)
 {
     TRY(request_guard(rq));
     TRY(router_match(rq->service->router, rq));
@@ -22,13 +22,15 @@ static struct problem journey(struct request *rq, struct response *rs)
     TRY(identify_caller(rq));
     TRY(identify_authorise(rq));
     TRY(validate_request(rq));
+    *carried_out = true;
     return rq->contract->operation->run(rq, rs);
 }
 
-/* A refusal on case data is a trace too, durable before the answer (GDPR, article 5.2): without it no such answer. */
-static struct problem refusal_audit(struct request *rq, struct problem refusal)
+/* A refusal on case data is a trace too, durable before the answer (GDPR, article 5.2): without it no such answer.
+   An operation that finds nothing has left its trace already, in the statement that looked. */
+static struct problem refusal_audit(struct request *rq, struct problem refusal, bool carried_out)
 {
-    bool refused = refusal.status == 401 || refusal.status == 403 || refusal.status == 404;
+    bool refused = refusal.status == 401 || refusal.status == 403 || (refusal.status == 404 && !carried_out);
     bool presented = rq->caller.known || request_header(rq, "Authorization");
     if (!refused || refusal.audited || rq->audited || !presented) return refusal;
     if (!rq->contract || !rq->contract->personal) return refusal;
@@ -61,9 +63,10 @@ static void finish(struct request *rq, struct response *rs, const char *code)
 void pipeline_answer(struct request *rq, struct response *rs)
 {
     request_begin(rq);
-    struct problem stopped = journey(rq, rs);
+    bool carried_out = false;
+    struct problem stopped = journey(rq, rs, &carried_out);
     if (stopped.status) {
-        stopped = refusal_audit(rq, stopped);
+        stopped = refusal_audit(rq, stopped, carried_out);
         respond_problem(rq, rs, &stopped);
     }
     finish(rq, rs, stopped.code);
