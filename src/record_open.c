@@ -6,7 +6,7 @@
 #include "utvag/seal.h"
 #include "utvag/service.h"
 
-/* A quote inside a JSON string is escaped, so this, before a colon, can only be a member's name. */
+/* As a whole string before a colon it can only be a member's name, and the contract has no such member. */
 static const char marker_name[] = "\"$seal\"";
 
 enum { MARKER_FIELDS = 5 };
@@ -50,11 +50,19 @@ static bool marker_read(const char *at, const char *end, struct marker *marker)
     return true;
 }
 
-static const char *marker_find(const char *at, const char *end, struct marker *marker)
+static bool is_marker(const char *at, const char *end)
 {
-    while ((at = memmem(at, (size_t)(end - at), marker_name, sizeof marker_name - 1))) {
-        if (marker_read(at, end, marker)) return at;
-        at += sizeof marker_name - 1;
+    size_t length = sizeof marker_name - 1;
+    return (size_t)(end - at) > length && memcmp(at, marker_name, length) == 0;
+}
+
+/* The end of the string whose opening quote is at `at`. */
+static const char *string_end(const char *at, const char *end)
+{
+    while (++at < end && (at = memchr(at, '"', (size_t)(end - at)))) {
+        const char *slash = at;
+        while (slash[-1] == '\\') slash--;
+        if ((at - slash) % 2 == 0) return at + 1;
     }
     return NULL;
 }
@@ -103,44 +111,64 @@ static bool opens_seals(const struct request *rq)
 }
 
 /* Without a member in the marker's place, a comma beside it is one too many. */
-static const char *drop_comma(char *out, size_t *used, const char *rest, const char *end)
+static const char *drop_comma(const char *out, size_t *used, const char *rest, const char *end)
 {
-    size_t at = *used;
-    while (at && (out[at - 1] == ' ' || out[at - 1] == '\n')) at--;
-    if (at && out[at - 1] == ',') {
-        *used = at - 1;
+    if (*used && out[*used - 1] == ',') {
+        --*used;
         return rest;
     }
     const char *next = skip_blank(rest, end);
-    return next < end && *next == ',' ? skip_blank(next + 1, end) : rest;
+    return next < end && *next == ',' ? next + 1 : rest;
+}
+
+/* Puts the members that a marker holds into out, without their braces. False if the seal is broken. */
+static bool put_members(struct request *rq, const struct marker *marker, char *out, size_t *used, const char **rest,
+                        const char *end)
+{
+    bool closed = marker->empty || !opens_seals(rq);
+    size_t opened = closed ? 0 : marker_open(rq, marker, (unsigned char *)out + *used);
+    *rest = marker->end;
+    if (opened > 2) {
+        memmove(out + *used, out + *used + 1, opened - 2);
+        *used += opened - 2;
+    } else {
+        *rest = drop_comma(out, used, marker->end, end);
+    }
+    return closed || opened;
+}
+
+/* One pass from PostgreSQL's text to the answer's: white space between tokens goes, strings are copied whole, markers
+   are opened. The answer is never longer: a seal in hexadecimal is twice its members. False if a seal is broken. */
+static bool open_into(struct request *rq, const char *at, const char *end, char *out, size_t *used)
+{
+    struct marker marker;
+    while (at < end) {
+        if (*at == ' ' || *at == '\n') {
+            at++;
+        } else if (*at != '"') {
+            out[(*used)++] = *at++;
+        } else if (is_marker(at, end) && marker_read(at, end, &marker)) {
+            if (!put_members(rq, &marker, out, used, &at, end)) return false;
+        } else {
+            const char *stop = string_end(at, end);
+            if (!stop) return false;
+            memcpy(out + *used, at, (size_t)(stop - at));
+            *used += (size_t)(stop - at);
+            at = stop;
+        }
+    }
+    return true;
 }
 
 struct problem record_open(struct request *rq, const char *body, size_t length, const char **out, size_t *out_length)
 {
-    const char *at = body, *end = body + length, *found;
-    struct marker marker;
-    bool may = opens_seals(rq);
     char *text = arena_alloc(rq->arena, length + 1);
-    if (!text) return problem(500, "out_of_memory");
     size_t used = 0;
-    while ((found = marker_find(at, end, &marker))) {
-        memcpy(text + used, at, (size_t)(found - at));
-        used += (size_t)(found - at);
-        size_t opened = may && !marker.empty ? marker_open(rq, &marker, (unsigned char *)text + used) : 0;
-        if (may && !marker.empty && !opened) {
-            log_line(LOG_ERROR, "seal broken", "operation", rq->contract->id, "trace_id", rq->trace, NULL);
-            return problem(500, "internal");
-        }
-        if (opened > 2) { /* the members without their braces */
-            memmove(text + used, text + used + 1, opened - 2);
-            used += opened - 2;
-            at = marker.end;
-        } else {
-            at = drop_comma(text, &used, marker.end, end);
-        }
+    if (!text) return problem(500, "out_of_memory");
+    if (!open_into(rq, body, body + length, text, &used)) {
+        log_line(LOG_ERROR, "seal broken", "operation", rq->contract->id, "trace_id", rq->trace, NULL);
+        return problem(500, "internal");
     }
-    memcpy(text + used, at, (size_t)(end - at));
-    used += (size_t)(end - at);
     text[used] = '\0';
     *out = text;
     *out_length = used;
@@ -151,10 +179,11 @@ const char *record_wrapped_key(struct request *rq, const char *stored, const cha
 {
     const char *at = stored, *end = stored + strlen(stored);
     struct marker marker;
-    while ((at = marker_find(at, end, &marker))) {
-        bool same = !marker.empty && marker.length[1] == strlen(id) && memcmp(marker.field[1], id, strlen(id)) == 0;
-        if (same) return arena_copy(rq->arena, marker.field[3], marker.length[3]);
-        at = marker.end;
+    while ((at = strstr(at, marker_name))) {
+        if (marker_read(at, end, &marker) && !marker.empty && marker.length[1] == strlen(id) &&
+            memcmp(marker.field[1], id, strlen(id)) == 0)
+            return arena_copy(rq->arena, marker.field[3], marker.length[3]);
+        at++;
     }
     return NULL;
 }

@@ -180,8 +180,9 @@ static char *page_text(const struct list *list, const struct row *row, size_t co
     used += (size_t)sprintf(text + used, "],\"_meta\":{\"limit\":%d", list->limit);
     if (list->page) used += (size_t)sprintf(text + used, ",\"page\":%d", list->page);
     if (list->count) used += (size_t)sprintf(text + used, ",\"count\":%d", total);
-    used += (size_t)sprintf(
-        text + used, "},\"_links\":{\"self\":{\"href\":\"%s%s\",\"rel\":\"self\",\"method\":\"GET\"}", base, rq->url);
+    used +=
+        (size_t)sprintf(text + used, "},\"_links\":{\"self\":{\"href\":\"%s%s\",\"rel\":\"self\",\"method\":\"%s\"}",
+                        base, rq->url, rq->contract->method);
     if (next)
         used += (size_t)sprintf(text + used, ",\"next\":{\"href\":\"%s\",\"rel\":\"next\",\"method\":\"GET\"}", next);
     sprintf(text + used, "}}");
