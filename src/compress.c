@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 /* A small window: 64 KB of memory for an answer in place of 256, and hardly more bytes. */
@@ -46,7 +47,7 @@ static const char *deflated(struct arena *arena, const char *body, size_t length
     if (deflateInit2(&stream, LEVEL, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) return NULL;
     char *out = arena_alloc(arena, length);
     if (!out || length > UINT32_MAX) return NULL;
-    stream.next_in = (Bytef *)(uintptr_t)body;
+    stream.next_in = (const Bytef *)body;
     stream.avail_in = (uInt)length;
     stream.next_out = (Bytef *)out;
     stream.avail_out = (uInt)length;

@@ -31,7 +31,7 @@ int listen_on(const char *address, int port, int *bound)
     char text[8];
     snprintf(text, sizeof text, "%d", port);
     int fault = getaddrinfo(address, text, &hints, &where);
-    int fd = fault ? -1 : open_socket(where);
+    int fd = where ? open_socket(where) : -1;
     if (fd < 0)
         log_line(LOG_ERROR, "cannot listen", "address", address, "port", text, "reason",
                  fault ? gai_strerror(fault) : strerror(errno), NULL);

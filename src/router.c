@@ -108,7 +108,10 @@ static bool add(struct router *router, const struct contract_operation *operatio
 
 static void finish(struct node *node)
 {
-    if (node->route) strcat(node->route->allow, "OPTIONS"); /* room was seen to by add */
+    if (node->route) {
+        size_t used = strlen(node->route->allow);
+        snprintf(node->route->allow + used, ALLOW_SIZE - used, "OPTIONS"); /* room was seen to by add_path */
+    }
     for (struct node *at = node->children; at; at = at->next) finish(at);
     if (node->parameter) finish(node->parameter);
 }
