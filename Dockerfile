@@ -2,7 +2,7 @@
 #   docker run --env-file settings -v keys:/keys utvag [serve | migrate | key init | …]
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc cmake ninja-build pkg-config check libc6-dev \
-    libulfius-dev libmicrohttpd-dev libjansson-dev libpq-dev libjwt-dev libssl-dev libyaml-dev libpcre2-dev libutf8proc-dev
+    libulfius-dev libmicrohttpd-dev libjansson-dev libpq-dev libjwt-dev libssl-dev libyaml-dev libpcre2-dev libutf8proc-dev zlib1g-dev
 WORKDIR /source
 COPY . .
 RUN cmake --preset release && cmake --build --preset release --target utvag && strip build/release/utvag
