@@ -157,9 +157,10 @@ BEGIN
 END $$;
 
 -- What record_open in the service replaces by the members inside. NULL where the key is gone or nothing is sealed.
+-- Immutable in every part (so the cast), else it could not be inlined, and cost a fifth of a read.
 CREATE FUNCTION vault.marker(home text, record uuid, sealed_column text, wrapped bytea, sealed bytea)
     RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN home || '/' || record || '/' || sealed_column || '/' || encode(wrapped, 'hex') || '/' || encode(sealed, 'hex');
+    RETURN home || '/' || record::text || '/' || sealed_column || '/' || encode(wrapped, 'hex') || '/' || encode(sealed, 'hex');
 
 -- Audit ------------------------------------------------------------------------------------------------------------
 -- One row for each request on case data, made by the statement that reads or writes. Append-only.
@@ -182,7 +183,6 @@ CREATE TABLE audit_events (
 );
 CREATE INDEX audit_events_in_order ON audit_events (occurred_at, id);
 CREATE INDEX audit_events_by_principal ON audit_events (principal_id, occurred_at, id);
-CREATE INDEX audit_events_by_record ON audit_events USING gin (record_ids);
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$;
