@@ -84,18 +84,25 @@ const struct schema *contract_schema(struct contract *contract, const json_t *no
     return schema;
 }
 
-/* The path part of the first server's URL: all paths of the contract stand under it. */
+/* The path part of a server's URL, without a slash at its end; NULL, with the reason noted, if it has none. */
+static const char *base_of(struct contract *contract, const json_t *holder, const char *place)
+{
+    const char *url = json_string_value(json_object_get(json_array_get(json_object_get(holder, "servers"), 0), "url"));
+    const char *host = url ? strstr(url, "://") : NULL;
+    if (!host) return contract_fail(contract, place, "the first server needs an absolute url"), NULL;
+    size_t origin = (size_t)(host - url) + 3 + strcspn(host + 3, "/"), length = strlen(url + origin);
+    if (!contract->origin) contract->origin = contract_text(contract, "%.*s", (int)origin, url);
+    if (strlen(contract->origin) != origin || strncmp(contract->origin, url, origin) != 0)
+        return contract_fail(contract, place, "a path is served where all are: at %s", contract->origin), NULL;
+    while (length && url[origin + length - 1] == '/') length--;
+    return contract_text(contract, "%.*s", (int)length, url + origin);
+}
+
+/* All paths of the contract stand under it, but for those that name servers of their own. */
 static bool read_base(struct contract *contract)
 {
-    const json_t *server = json_array_get(json_object_get(contract->tree, "servers"), 0);
-    const char *url = json_string_value(json_object_get(server, "url"));
-    const char *host = url ? strstr(url, "://") : NULL;
-    if (!host) return contract_fail(contract, "/servers", "the first server needs an absolute url");
-    const char *path = host + 3 + strcspn(host + 3, "/");
-    size_t length = strlen(path);
-    while (length && path[length - 1] == '/') length--;
-    contract->base = contract_text(contract, "%.*s", (int)length, path);
-    return true;
+    contract->base = base_of(contract, contract->tree, "/servers");
+    return contract->base != NULL;
 }
 
 /* The scopes are the roles, all of them and no other. */
@@ -149,13 +156,15 @@ static bool check_frame(struct contract *contract)
 
 static bool add_path(struct contract *contract, const char *path, const json_t *item)
 {
-    static const char *const keys[] = { "summary", "description", "parameters", "get", "put",
-                                        "post",    "patch",       "delete",     NULL };
-    const char *place = contract_text(contract, "/paths/%s", path);
+    static const char *const keys[] = { "summary", "description", "servers", "parameters", "get",
+                                        "put",     "post",        "patch",   "delete",     NULL };
+    const char *place = contract_text(contract, "/paths/%s", path), *base = contract->base;
     if (*path != '/') return contract_fail(contract, place, "a path begins with /");
     if (!contract_check_keys(contract, item, place, keys)) return false;
+    if (json_object_get(item, "servers") && !(base = base_of(contract, item, place))) return false;
+    const struct contract_path at = { .template = path, .base = base, .item = item };
     for (const char *const *method = methods; *method; method++)
-        if (json_object_get(item, *method) && !contract_add_operation(contract, path, item, *method)) return false;
+        if (json_object_get(item, *method) && !contract_add_operation(contract, &at, *method)) return false;
     return true;
 }
 

@@ -12,7 +12,8 @@ struct contract {
     json_t *tree;
     char *yaml, *json;
     size_t yaml_length, json_length;
-    const char *base; /* path part of the first server's URL, without a slash at its end */
+    const char *origin; /* scheme and host of the first server's URL */
+    const char *base;   /* its path part, without a slash at its end */
     struct contract_operation *operations;
     size_t count, room;
     char *error; /* while it is compiled */
@@ -33,8 +34,12 @@ bool contract_check_text(struct contract *contract, const json_t *node, const ch
 const json_t *contract_follow(struct contract *contract, const json_t *node, const char *kind, const char **place);
 const struct schema *contract_schema(struct contract *contract, const json_t *node, const char *place);
 
+struct contract_path {
+    const char *template, *base; /* the path as the contract has it, and what stands before it */
+    const json_t *item;
+};
 /* Compiles one operation of a path item and appends it. */
-bool contract_add_operation(struct contract *contract, const char *path, const json_t *item, const char *method);
+bool contract_add_operation(struct contract *contract, const struct contract_path *path, const char *method);
 
 /* Whether a body that has this schema would hand a sealed member over in the clear: no record is around it, or a branch of
    the record says otherwise than the record itself. *place is then the schema's. */

@@ -9,7 +9,8 @@ struct draft {
     struct contract *contract;
     struct contract_operation *operation;
     const json_t *node;
-    const char *path, *place;
+    const struct contract_path *path;
+    const char *place;
 };
 
 static bool add_parameter(struct draft *draft, const json_t *node, const char *place, size_t first);
@@ -107,7 +108,7 @@ static bool read_parameters(struct draft *draft, const json_t *item)
 static bool check_template(struct draft *draft)
 {
     size_t in_template = 0, declared = 0;
-    for (const char *open = strchr(draft->path, '{'); open; open = strchr(open + 1, '{'), in_template++) {
+    for (const char *open = strchr(draft->path->template, '{'); open; open = strchr(open + 1, '{'), in_template++) {
         size_t length = strcspn(open + 1, "}/");
         if (open[1 + length] != '}' || !length)
             return contract_fail(draft->contract, draft->place, "the path is no template");
@@ -297,7 +298,7 @@ static bool read_extensions(struct draft *draft)
     operation->list = text_of(draft->node, "x-list");
     const char *location = text_of(draft->node, "x-location");
     if (location && *location != '/') return contract_fail(draft->contract, draft->place, "x-location begins with /");
-    if (location) operation->location = contract_text(draft->contract, "%s%s", draft->contract->base, location);
+    if (location) operation->location = contract_text(draft->contract, "%s%s", draft->path->base, location);
     return read_purpose(draft) && read_sort(draft);
 }
 
@@ -336,19 +337,19 @@ static bool read_names(struct draft *draft, const char *method)
     for (char *c = upper; c && *c; c++) *c = (char)(*c - 'a' + 'A');
     draft->operation->method = upper;
     /* The root is the base itself, without a slash at its end. */
-    draft->operation->path =
-        contract_text(contract, "%s%s", contract->base, draft->path[1] || !*contract->base ? draft->path : "");
+    const char *base = draft->path->base, *template = draft->path->template;
+    draft->operation->path = contract_text(contract, "%s%s", base, template[1] || !*base ? template : "");
     return upper != NULL;
 }
 
-bool contract_add_operation(struct contract *contract, const char *path, const json_t *item, const char *method)
+bool contract_add_operation(struct contract *contract, const struct contract_path *path, const char *method)
 {
     struct draft draft = { .contract = contract,
                            .operation = &contract->operations[contract->count],
-                           .node = json_object_get(item, method),
+                           .node = json_object_get(path->item, method),
                            .path = path,
-                           .place = contract_text(contract, "/paths/%s/%s", path, method) };
-    bool whole = read_names(&draft, method) && read_parameters(&draft, item) && check_template(&draft) &&
+                           .place = contract_text(contract, "/paths/%s/%s", path->template, method) };
+    bool whole = read_names(&draft, method) && read_parameters(&draft, path->item) && check_template(&draft) &&
                  read_security(&draft) && read_body(&draft) && read_responses(&draft) && read_extensions(&draft);
     contract->count += whole;
     return whole;

@@ -14,7 +14,7 @@ struct contract_parameter {
     enum parameter_place place;
     bool required;
     const struct schema *schema;
-    const char *column; /* x-column: this query parameter filters a list on that column; NULL otherwise */
+    const char *column;     /* x-column: this query parameter filters a list on that column; NULL otherwise */
     const char *comparison; /* x-comparison: "=", ">=" or "<="; "=" if not said */
 };
 
@@ -23,10 +23,10 @@ struct operation; /* operation.h */
 struct contract_operation {
     const char *id;     /* operationId */
     const char *method; /* "GET" */
-    const char *path;   /* template as in the contract, with the servers' base: "/v1/children/{id}" */
+    const char *path;   /* template as in the contract, with the base of its servers: "/v1/children/{id}" */
 
-    bool open;               /* security: [] : no token is asked for */
-    const enum role *roles;  /* in the contract's order: the first that the caller holds lets her in */
+    bool open;              /* security: [] : no token is asked for */
+    const enum role *roles; /* in the contract's order: the first that the caller holds lets her in */
     size_t role_count;
 
     const struct contract_parameter *parameters;
@@ -34,17 +34,17 @@ struct contract_operation {
     const struct schema *body; /* NULL: takes none */
     bool body_required;
     const char *const *body_types; /* media types, lower case, ended by NULL */
-    bool form;                 /* the body is application/x-www-form-urlencoded */
+    bool form;                     /* the body is application/x-www-form-urlencoded */
 
-    int success;            /* the one 2xx status declared */
+    int success;             /* the one 2xx status declared */
     const char *answer_type; /* its media type, or NULL for an empty answer */
-    const char *list;       /* x-list: the plural member that holds a page, or NULL */
-    const char *location;   /* x-location: template of the Location header, with {id} */
-    const char *purpose;    /* x-purpose: why case data is used when the caller does not say; NULL: no case data */
-    const char *action;     /* x-action: the name under `actions` of an application */
-    const char *event;      /* x-event: type of the outbox row */
-    const char *sort;       /* default of the `sort` parameter, or NULL */
-    bool personal;          /* x-purpose is set: answers are no-store and audited */
+    const char *list;        /* x-list: the plural member that holds a page, or NULL */
+    const char *location;    /* x-location: template of the Location header, with {id} */
+    const char *purpose;     /* x-purpose: why case data is used when the caller does not say; NULL: no case data */
+    const char *action;      /* x-action: the name under `actions` of an application */
+    const char *event;       /* x-event: type of the outbox row */
+    const char *sort;        /* default of the `sort` parameter, or NULL */
+    bool personal;           /* x-purpose is set: answers are no-store and audited */
 
     const struct operation *operation; /* bound by contract_bind */
 };
