@@ -55,6 +55,7 @@ class Cluster:
             "UTVAG_DEMO": "1",
             "UTVAG_PORT": "0",
             "UTVAG_ADMIN_PORT": "-1",
+            "UTVAG_ISSUER": "https://test.utvag.example",
         }
 
     def create(self, database, template=None):

@@ -1,6 +1,8 @@
 """The real binary, started for a suite, and clients that speak to it."""
 
+import hashlib
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -14,6 +16,10 @@ from cluster import binary
 TOKEN_AGE = 240  # seconds: tokens live 300
 
 
+def digest(value):
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
 class Client(requests.Session):
     """A caller with a token: like requests, with paths below /v1 in place of URLs."""
 
@@ -21,8 +27,10 @@ class Client(requests.Session):
         super().__init__()
         self.service = service
         self.credentials = credentials
-        self.officer = officer
-        self.asked = None
+        self.asked = 0.0
+        self.shared = True
+        if officer:
+            self.headers["X-Acting-Officer"] = officer
 
     def ask_token(self):
         if "client_id" in self.credentials:
@@ -30,16 +38,31 @@ class Client(requests.Session):
             path = "/oauth/token"
         else:
             body, path = self.credentials, "/sessions"
-        if self.officer:
-            self.headers["X-Acting-Officer"] = self.officer
         answer = requests.post(self.service.url + path, json=body, timeout=30)
         assert answer.status_code == 200, (path, answer.status_code, answer.text)
-        self.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
-        self.asked = time.monotonic()
+        self.use_token(answer.json()["access_token"], time.time())
+
+    def use_token(self, token, asked):
+        self.headers["Authorization"] = "Bearer " + token
+        self.asked = asked
+
+    def share_token(self):
+        """Services of one cluster share key ring and issuer: a token that another suite asked for is as good, and saves
+        a password hash."""
+        kept = self.service.cluster.folder / ("token-" + digest(self.credentials))
+        if kept.exists() and time.time() - kept.stat().st_mtime < TOKEN_AGE:
+            return self.use_token(kept.read_text(), kept.stat().st_mtime)
+        self.ask_token()
+        beside = kept.with_suffix(f".{os.getpid()}")
+        beside.write_text(self.headers["Authorization"].removeprefix("Bearer "))
+        return beside.replace(kept)
 
     def request(self, method, url, **options):
-        if self.credentials and (self.asked is None or time.monotonic() - self.asked > TOKEN_AGE):
+        if self.credentials and self.asked is None:  # set by a test that changed what this caller may do
             self.ask_token()
+            self.shared = False
+        elif self.credentials and time.time() - self.asked > TOKEN_AGE:
+            self.share_token() if self.shared else self.ask_token()
         if url.startswith("/"):
             url = self.service.url + url
         return super().request(method, url, timeout=options.pop("timeout", 30), **options)

@@ -99,10 +99,7 @@ def test_edited_migration_is_refused_by_name(cluster, environment):
     try:
         with cluster.connect(name) as connection:
             connection.execute("UPDATE utvag_meta.utvag_migrations SET checksum = 'x' WHERE version = '0002'")
-        changed = environment | {
-            "UTVAG_DATABASE_URL": cluster.url("utvag_app", name),
-            "UTVAG_OWNER_DATABASE_URL": cluster.url("postgres", name),
-        }
+        changed = cluster.environment(name)
         assert "0002_" in refused(changed, "migrate")
         assert "0002_" in refused(changed, "serve")
     finally:
@@ -114,10 +111,7 @@ def test_newer_database_is_refused_by_name(cluster, environment):
     try:
         with cluster.connect(name) as connection:
             connection.execute("INSERT INTO utvag_meta.utvag_migrations VALUES ('9999', '9999_future', 'x')")
-        changed = environment | {
-            "UTVAG_DATABASE_URL": cluster.url("utvag_app", name),
-            "UTVAG_OWNER_DATABASE_URL": cluster.url("postgres", name),
-        }
+        changed = cluster.environment(name)
         assert "9999_future" in refused(changed, "migrate")
         assert "9999_future" in refused(changed, "serve")
     finally:
@@ -139,15 +133,15 @@ def test_failing_migration_leaves_nothing(cluster, environment):
 
 
 def test_demo_does_not_load_into_a_database_that_is_none(cluster, environment, tmp_path):
-    name = cluster.clone()
+    name = "utvag_of_somebody"
+    cluster.create(name)
     try:
+        changed = cluster.environment(name)
+        assert run(changed, "migrate").returncode == 0
         with cluster.connect(name) as connection:
             connection.execute("INSERT INTO agencies (id, name, kind) VALUES (gen_random_uuid(), 'Real', 'ngo')")
-        changed = environment | {
-            "UTVAG_DATABASE_URL": cluster.url("utvag_app", name),
-            "UTVAG_OWNER_DATABASE_URL": cluster.url("postgres", name),
-        }
-        assert refused(changed, "demo", "--write", str(tmp_path / "demo.json"))
+            assert "not a demo" in refused(changed, "demo", "--write", str(tmp_path / "demo.json"))
+            assert connection.execute("SELECT count(*) FROM principals").fetchone() == (0,)
         assert not (tmp_path / "demo.json").exists()
     finally:
         cluster.drop(name)
