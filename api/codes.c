@@ -6,7 +6,8 @@ static struct problem read_code_list(struct request *rq, struct response *rs)
 {
     static const struct statement statement = {
         .name = "readCodeList",
-        .sql = "page AS (SELECT NULL::uuid AS id, version, body, NULL::text AS key FROM code_list_bodies WHERE list = $1)",
+        .sql =
+            "page AS (SELECT NULL::uuid AS id, version, body, NULL::text AS key FROM code_list_bodies WHERE list = $1)",
     };
     const char *const values[] = { request_path(rq, "list") };
     struct rows rows;

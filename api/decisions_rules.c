@@ -2,7 +2,8 @@
 #include "api/resources.h"
 
 const struct text decisions_rules[] = {
-    { "need_not_proposed", 0, NULL, "Ett behov är inte föreslaget till beslut.", "A need is not proposed for decision." },
+    { "need_not_proposed", 0, NULL, "Ett behov är inte föreslaget till beslut.",
+      "A need is not proposed for decision." },
     { "need_not_decided", 0, NULL, "Ett behov är inte beslutat och kan inte omprövas.",
       "A need is not decided, so it cannot be reconsidered." },
     { "four_eyes_required", 409, NULL,
@@ -25,7 +26,8 @@ const struct text decisions_rules[] = {
     { "ratification_overdue", 0, NULL,
       "Ett tidigare akut beviljande av dig är inte godkänt av någon annan inom 7 dagar, eller inte intygat inom 14.",
       "An earlier emergency grant of yours was not ratified by another within 7 days, or not certified within 14." },
-    { "already_ratified", 0, NULL, "Det akuta beviljandet är redan godkänt.", "The emergency grant is ratified already." },
+    { "already_ratified", 0, NULL, "Det akuta beviljandet är redan godkänt.",
+      "The emergency grant is ratified already." },
     { "amount_follows_outcome", 422, "/lines", "Belopp anges när behovet beviljas helt eller delvis, och bara då.",
       "An amount is given when the need is granted, wholly or partly, and only then." },
     { "amount_not_positive", 422, "/lines", "Beloppet måste vara större än noll.", "The amount must be above zero." },

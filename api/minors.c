@@ -23,7 +23,10 @@ bool minors_is_child(bool child, const char *birth_date, const char *on)
     return birth_date ? minors_is_under_18(birth_date, on) : child;
 }
 
-static const char *text_of(const json_t *object, const char *name) { return json_string_value(json_object_get(object, name)); }
+static const char *text_of(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
 
 static struct problem add_minors(struct request *rq, const json_t *births)
 {
@@ -32,8 +35,7 @@ static struct problem add_minors(struct request *rq, const json_t *births)
     const json_t *person;
     size_t i;
     bool fine = minors && on;
-    json_array_foreach(json_object_get(births, "persons"), i, person)
-    {
+    json_array_foreach(json_object_get(births, "persons"), i, person) {
         bool child = strcmp(text_of(person, "kind"), "child") == 0;
         if (fine && minors_is_child(child, text_of(person, "birth_date"), on))
             fine = json_array_append(minors, json_object_get(person, "id")) == 0;

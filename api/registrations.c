@@ -31,8 +31,7 @@ static struct problem add_minors(struct request *rq)
     const json_t *child;
     size_t i;
     bool fine = minors && add_if_minor(minors, json_object_get(rq->json, "person"), false, "person");
-    json_array_foreach(json_object_get(rq->json, "children"), i, child)
-    {
+    json_array_foreach(json_object_get(rq->json, "children"), i, child) {
         const char *key = arena_text(rq->arena, "child:%zu", i);
         fine = fine && key && add_if_minor(minors, child, true, key);
     }

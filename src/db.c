@@ -210,7 +210,7 @@ struct problem db_run(struct request *rq, const struct statement *statement, siz
     for (int round = 0; round < 2; round++) {
         bool claimed;
         TRY(run_once(rq, statement, count, values, key, mac, rows, &claimed));
-        if (!claimed) return PROBLEM_NONE;
+        if (!claimed || !mac) return PROBLEM_NONE;
         TRY(replay(rq, key, mac, rows));
         if (rows->count) return PROBLEM_NONE;
     }

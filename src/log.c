@@ -17,9 +17,9 @@ struct line {
     bool full; /* what did not fit is left out, and the line stays JSON */
 };
 
-static atomic_int least = LOG_INFO;
+static atomic_int threshold = LOG_INFO;
 
-void log_open(enum log_level level) { atomic_store(&least, (int)level); }
+void log_open(enum log_level least) { atomic_store(&threshold, (int)least); }
 
 static void line_put(struct line *line, const char *bytes, size_t length)
 {
@@ -94,7 +94,7 @@ static void line_put_time(struct line *line)
 void log_line(enum log_level level, const char *message, ...)
 {
     static const char *const names[] = { "debug", "info", "warn", "error" };
-    if ((int)level < atomic_load(&least)) return;
+    if ((int)level < atomic_load(&threshold)) return;
 
     struct line line = { .bytes = "{", .length = 1 };
     line_put_time(&line);

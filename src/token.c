@@ -129,8 +129,7 @@ static bool header_known(const json_t *header)
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)header, name, value)
-    {
+    json_object_foreach((json_t *)header, name, value) {
         if (!json_is_string(value) || !is_among(name, known)) return false;
     }
     return text_is(header, "alg", "ES256") && (!json_object_get(header, "typ") || text_is(header, "typ", "JWT"));
@@ -163,8 +162,7 @@ static bool read_roles(const json_t *roles, struct caller *caller)
     json_t *value;
 
     if (!json_is_array(roles)) return false;
-    json_array_foreach((json_t *)roles, index, value)
-    {
+    json_array_foreach((json_t *)roles, index, value) {
         enum role role = json_is_string(value) ? role_find(json_string_value(value)) : ROLE_COUNT;
         if (role == ROLE_COUNT) return false;
         caller->roles |= 1u << role;

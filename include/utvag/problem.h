@@ -16,15 +16,19 @@ struct problem {
     const char *code;
     const struct member_error *errors;
     size_t error_count;
-    const char *allow;  /* 405 and 415: the Allow or Accept-* header's value */
-    int retry_after;    /* seconds; 0: no header */
-    bool close;         /* the connection ends with this answer */
-    bool audited;       /* the refusal is in the audit log already */
+    const char *allow; /* 405 and 415: the Allow or Accept-* header's value */
+    int retry_after;   /* seconds; 0: no header */
+    bool close;        /* the connection ends with this answer */
+    bool audited;      /* the refusal is in the audit log already */
 };
 
 #define PROBLEM_NONE ((struct problem){ 0 })
 
-struct problem problem(int status, const char *code) __attribute__((warn_unused_result));
+/* Inline, so that analysers see that a problem has a status. */
+__attribute__((warn_unused_result)) static inline struct problem problem(int status, const char *code)
+{
+    return (struct problem){ .status = status, .code = code };
+}
 
 /* Stops the calling function, which returns struct problem, at the first problem. */
 #define TRY(call)                                   \

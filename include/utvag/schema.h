@@ -9,8 +9,13 @@
 #include "utvag/problem.h"
 
 enum schema_type {
-    SCHEMA_NULL = 1, SCHEMA_BOOLEAN = 2, SCHEMA_INTEGER = 4, SCHEMA_NUMBER = 8,
-    SCHEMA_STRING = 16, SCHEMA_ARRAY = 32, SCHEMA_OBJECT = 64,
+    SCHEMA_NULL = 1,
+    SCHEMA_BOOLEAN = 2,
+    SCHEMA_INTEGER = 4,
+    SCHEMA_NUMBER = 8,
+    SCHEMA_STRING = 16,
+    SCHEMA_ARRAY = 32,
+    SCHEMA_OBJECT = 64,
 };
 
 struct schema_property {
@@ -20,7 +25,7 @@ struct schema_property {
 };
 
 struct schema {
-    unsigned types; /* enum schema_type, or-ed; 0: any */
+    unsigned types;    /* enum schema_type, or-ed; 0: any */
     const char *place; /* JSON pointer into the contract, for messages at start */
 
     const struct schema_property *properties;
@@ -54,8 +59,8 @@ struct schema {
 struct schema_set;
 struct schema_set *schema_set_new(const json_t *contract);
 void schema_set_free(struct schema_set *set);
-const struct schema *schema_compile(struct schema_set *set, const json_t *node, const char *pointer,
-                                    char *error, size_t error_size);
+const struct schema *schema_compile(struct schema_set *set, const json_t *node, const char *pointer, char *error,
+                                    size_t error_size);
 
 const struct schema *schema_member(const struct schema *object, const char *name); /* NULL if there is none */
 
@@ -64,5 +69,5 @@ const struct schema *schema_member(const struct schema *object, const char *name
 size_t schema_faults(const struct schema *schema, const json_t *value, const char *base, struct arena *arena,
                      const struct member_error **errors);
 /* The same for a parameter's text, read as the schema's type. */
-size_t schema_parameter_faults(const struct schema *schema, const char *name, const char *text,
-                               struct arena *arena, const struct member_error **errors);
+size_t schema_parameter_faults(const struct schema *schema, const char *name, const char *text, struct arena *arena,
+                               const struct member_error **errors);
