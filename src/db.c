@@ -282,19 +282,3 @@ bool db_ready(struct db *db)
     free(newest);
     return ready;
 }
-
-int db_server_version(struct db *db)
-{
-    char *version = ask(db, "version", "SELECT current_setting('server_version_num')");
-    int number = version ? atoi(version) : 0;
-    free(version);
-    return number;
-}
-
-int db_holds_demo(struct db *db)
-{
-    char *demo = ask(db, "demo", "SELECT holds_demo()::int::text");
-    int answer = demo ? atoi(demo) : -1;
-    free(demo);
-    return answer;
-}

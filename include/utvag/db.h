@@ -13,10 +13,6 @@ struct db *db_open(const struct config *config);
 void db_close(struct db *db);
 /* Whether PostgreSQL answers and holds exactly the migrations that this binary knows. */
 bool db_ready(struct db *db);
-/* The server's version as libpq tells it (150020 for 15.20); 0 when it cannot be reached. */
-int db_server_version(struct db *db);
-/* Whether the database holds any demo row; -1 when it cannot be told. */
-int db_holds_demo(struct db *db);
 
 /* sql: common table expressions, the last named `page` with the columns id uuid, version int, body text, key text.
    name: at most 60 bytes, one for each text; it is prepared as name/role, since a plan under row-level security is
