@@ -375,14 +375,9 @@ BEGIN
 END $$;
 
 -- State first: the gates of an action mean something only where the state allows it.
-CREATE FUNCTION action_blockers(app applications, action text, need_ids uuid[], body jsonb) RETURNS text[]
-    LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM transitions t WHERE t.action = action_blockers.action AND t.from_state = app.state) THEN
-        RETURN ARRAY['invalid_transition=' || app.state];
-    END IF;
-    RETURN application_gates(app, action, need_ids, body);
-END $$;
+CREATE FUNCTION action_blockers(app applications, action text, need_ids uuid[], body jsonb) RETURNS text[] LANGUAGE sql STABLE
+    RETURN CASE WHEN EXISTS (SELECT FROM transitions t WHERE t.action = action_blockers.action AND t.from_state = (app).state)
+        THEN application_gates(app, action, need_ids, body) ELSE ARRAY['invalid_transition=' || (app).state] END;
 
 -- Locks the application in a statement of its own, so that what follows sees what others committed before. Whoever
 -- changes what a gate reads takes this lock too.
