@@ -370,6 +370,7 @@ BEGIN
     WHEN 'reconsider' THEN
         RETURN reconsider_gates(app, need_ids, body);
     ELSE
+        -- The ledger adds to withdraw, dismiss and close here that no disbursement is unpaid.
         RETURN '{}';
     END CASE;
 END $$;
