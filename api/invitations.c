@@ -1,6 +1,5 @@
 #include "api/invitations.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "utvag/base64url.h"
@@ -8,9 +7,9 @@
 #include "utvag/config.h"
 #include "utvag/db.h"
 #include "utvag/digest.h"
-#include "utvag/operation.h"
 #include "utvag/password.h"
 #include "utvag/record.h"
+#include "utvag/resource.h"
 #include "utvag/respond.h"
 
 /* Drawn from the MAC key, the record and the version that is approved: nobody without the key ring can make it, and a
@@ -45,22 +44,15 @@ static struct problem answer(struct request *rq, struct response *rs, const stru
 
 struct problem approve_with_invitation(struct request *rq, struct response *rs)
 {
-    const char *function = rq->contract->operation->function; /* a name of ours, from the table of operations */
     const char *token = invitation_token(rq);
     if (!token) return problem(500, "out_of_memory");
     char digest[SECRET_DIGEST_SIZE];
     secret_digest(token, digest);
-    const struct statement statement = {
-        .name = function,
-        .sql = arena_text(rq->arena, "page AS (SELECT * FROM %s($1::uuid, $2::jsonb, $3::int))", function),
-        .keyed = true,
-    };
-    const char *const values[] = { request_path(rq, "id"),
-                                   arena_text(rq->arena, "{\"invitation_digest\":\"%s\"}", digest),
-                                   arena_text(rq->arena, "%d", request_version(rq)) };
-    if (!statement.sql || !values[1] || !values[2]) return problem(500, "out_of_memory");
+    json_t *body = json_pack("{s:s}", "invitation_digest", digest);
     struct rows rows;
-    TRY(db_run(rq, &statement, 3, values, &rows));
+    struct problem stop = resource_call(rq, body, &rows);
+    json_decref(body);
+    TRY(stop);
     return rows.count ? answer(rq, rs, &rows.row[0], token) : problem(404, "not_found");
 }
 
@@ -85,9 +77,9 @@ static struct problem member_problem(struct request *rq, const char *code)
 /* Whose invitation it is, before any costly hashing: `user`, `client`, or NULL. */
 static struct problem find_invitation(struct request *rq, const char *digest, const char **kind)
 {
-    static const struct statement statement = {
-        .name = "find_invitation", .sql = "page AS (SELECT * FROM find_invitation($1))", .many = true
-    };
+    static const struct statement statement = { .name = "find_invitation",
+                                                .sql = "page AS (SELECT * FROM find_invitation($1))",
+                                                .many = true };
     const char *const values[] = { digest };
     struct rows rows = { 0 };
     *kind = NULL;
@@ -100,9 +92,9 @@ static struct problem find_invitation(struct request *rq, const char *digest, co
 static struct problem accept(struct request *rq, const char *digest, const char *hash, const char *secret,
                              struct rows *rows)
 {
-    static const struct statement statement = {
-        .name = "accept_invitation", .sql = "page AS (SELECT * FROM accept_invitation($1, $2, $3))", .many = true
-    };
+    static const struct statement statement = { .name = "accept_invitation",
+                                                .sql = "page AS (SELECT * FROM accept_invitation($1, $2, $3))",
+                                                .many = true };
     const char *const values[] = { digest, hash, secret };
     TRY(db_login(rq, &statement, 3, values, rows));
     return rows->count ? PROBLEM_NONE : refuse(rq);

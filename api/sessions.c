@@ -19,12 +19,12 @@ static const char *address_token(struct request *rq, const char *email)
 
 static struct problem begin_login(struct request *rq, struct holder *holder)
 {
-    static const struct statement statement = {
-        .name = "begin_login", .sql = "page AS (SELECT * FROM begin_login($1::bytea))", .many = true
-    };
+    static const struct statement statement = { .name = "begin_login",
+                                                .sql = "page AS (SELECT * FROM begin_login($1::bytea))",
+                                                .many = true };
     const char *const values[] = { address_token(rq, json_string_value(json_object_get(rq->json, "email"))) };
     struct rows rows = { 0 };
-    *holder = (struct holder){ 0 };
+    *holder = (struct holder){ .agency = "" };
     if (!values[0]) return problem(500, "out_of_memory");
     TRY(db_login(rq, &statement, 1, values, &rows));
     return rows.count ? holder_read(rq, &rows.row[0], holder) : PROBLEM_NONE;
@@ -32,9 +32,8 @@ static struct problem begin_login(struct request *rq, struct holder *holder)
 
 static struct problem end_login(struct request *rq, const struct holder *holder)
 {
-    static const struct statement statement = {
-        .name = "end_login", .sql = "page AS (SELECT * FROM end_login($1::uuid))"
-    };
+    static const struct statement statement = { .name = "end_login",
+                                                .sql = "page AS (SELECT * FROM end_login($1::uuid))" };
     const char *const values[] = { holder->id };
     struct rows rows;
     return db_login(rq, &statement, 1, values, &rows);

@@ -19,8 +19,7 @@ struct problem holder_read(struct request *rq, const struct row *row, struct hol
     if (agency) holder->agency = arena_text(rq->arena, "%s", agency);
     size_t index;
     json_t *role;
-    json_array_foreach(json_object_get(body, "roles"), index, role)
-    {
+    json_array_foreach(json_object_get(body, "roles"), index, role) {
         enum role known = role_find(json_string_value(role));
         if (known != ROLE_COUNT) holder->roles |= 1u << known;
     }
@@ -41,15 +40,16 @@ static const char *scope_text(struct request *rq, unsigned roles)
 struct problem token_answer(struct request *rq, struct response *rs, const struct holder *holder, bool machine,
                             const char *officer)
 {
-    struct caller caller = { .known = true, .roles = holder->roles, .epoch = holder->epoch, .machine = machine,
-                             .officer = officer };
+    struct caller caller = {
+        .known = true, .roles = holder->roles, .epoch = holder->epoch, .machine = machine, .officer = officer
+    };
     memcpy(caller.id, holder->id, sizeof caller.id);
     if (*holder->agency) memcpy(caller.agency, holder->agency, sizeof caller.agency);
     const char *token = token_sign(rq->service->keyring, rq->service->config->issuer, &caller, rq->arena);
     const char *scope = scope_text(rq, holder->roles);
     if (!token || !scope) return problem(500, "out_of_memory");
-    json_t *answer = json_pack("{s:s, s:s, s:i, s:s}", "access_token", token, "token_type", "Bearer", "expires_in",
-                               TOKEN_SECONDS, "scope", scope);
+    json_t *answer = json_pack("{s:s, s:s, s:i, s:s, s:s}", "access_token", token, "token_type", "Bearer", "expires_in",
+                               TOKEN_SECONDS, "scope", scope, "principal_id", holder->id);
     respond_json(rq, rs, 200, answer);
     json_decref(answer);
     response_header(rs, "Cache-Control", "no-store");
@@ -99,12 +99,12 @@ static bool scope_narrows(const char *scope, unsigned *roles)
 
 static struct problem find_client(struct request *rq, struct holder *holder)
 {
-    static const struct statement statement = {
-        .name = "find_client", .sql = "page AS (SELECT * FROM find_client($1::uuid))", .many = true
-    };
+    static const struct statement statement = { .name = "find_client",
+                                                .sql = "page AS (SELECT * FROM find_client($1::uuid))",
+                                                .many = true };
     const char *const values[] = { member(rq, "client_id") };
     struct rows rows = { 0 };
-    *holder = (struct holder){ 0 };
+    *holder = (struct holder){ .agency = "" };
     if (!uuid_valid(values[0])) return PROBLEM_NONE;
     TRY(db_login(rq, &statement, 1, values, &rows));
     return rows.count ? holder_read(rq, &rows.row[0], holder) : PROBLEM_NONE;
@@ -114,11 +114,10 @@ static struct problem issue_token(struct request *rq, struct response *rs)
 {
     if (strcmp(member(rq, "grant_type"), "client_credentials") != 0)
         return refuse(rq, rs, 400, "unsupported_grant_type", "unsupported_grant_type");
-    if (!rq->service->config->client_secrets)
-        return refuse(rq, rs, 401, "client_secrets_off", "invalid_client");
+    if (!rq->service->config->client_secrets) return refuse(rq, rs, 401, "client_secrets_off", "invalid_client");
     struct holder holder;
     TRY(find_client(rq, &holder));
-    if (!secret_matches(member(rq, "client_secret"), holder.hash))
+    if (!secret_matches(member(rq, "client_secret"), holder.hash) || !holder.id)
         return refuse(rq, rs, 401, "invalid_client", "invalid_client");
     const char *scope = member(rq, "scope"), *officer = member(rq, "officer");
     if (scope && !scope_narrows(scope, &holder.roles)) return refuse(rq, rs, 400, "invalid_scope", "invalid_scope");

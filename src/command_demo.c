@@ -23,9 +23,8 @@ static const char state_sql[] =
     " WHEN holds_demo() THEN 'accounts'"
     " WHEN EXISTS (SELECT FROM principals) OR EXISTS (SELECT FROM agencies) THEN 'foreign' ELSE 'empty' END";
 
-static const char loaded_sql[] =
-    "INSERT INTO audit_events (id, operation, trace_id, address, outcome)"
-    " VALUES (gen_random_uuid(), 'cli.demo', repeat('0', 32), 'cli', 'ok')";
+static const char loaded_sql[] = "INSERT INTO audit_events (id, operation, trace_id, address, outcome)"
+                                 " VALUES (gen_random_uuid(), 'cli.demo', repeat('0', 32), 'cli', 'ok')";
 
 struct demo {
     struct service *service;
@@ -42,8 +41,8 @@ static void note_person(struct demo *demo, const json_t *entry, const char *id, 
     json_t *who = json_object_get(entry, "body");
     const char *key = json_string_value(json_object_get(entry, "key"));
     json_object_set_new(demo->people, key,
-                        json_pack("{s:s, s:O*, s:O, s:b}", "id", id, "agency", json_object_get(who, "agency_id"), "roles",
-                                  json_object_get(who, "roles"), "machine", machine));
+                        json_pack("{s:s, s:O*, s:O, s:b}", "id", id, "agency", json_object_get(who, "agency_id"),
+                                  "roles", json_object_get(who, "roles"), "machine", machine));
 }
 
 static void note_credentials(struct demo *demo, const json_t *entry, const char *id, bool machine, const char *secret)
@@ -68,8 +67,10 @@ static bool add_account(struct demo *demo, const json_t *entry, bool machine)
     char secret[SECRET_SIZE], kept[PASSWORD_SIZE], id[UUID_SIZE];
     secret_make(secret);
     if (!keep_secret(secret, machine, kept)) return false;
-    struct principal principal = { .operation = machine ? "createClient" : "createUser", .audited = "cli.demo_account",
-                                   .body = json_deep_copy(json_object_get(entry, "body")), .status = "active",
+    struct principal principal = { .operation = machine ? "createClient" : "createUser",
+                                   .audited = "cli.demo_account",
+                                   .body = json_deep_copy(json_object_get(entry, "body")),
+                                   .status = "active",
                                    .demo = true };
     *(machine ? &principal.secret_digest : &principal.password_hash) = kept;
     bool fine = principal.body && principal_add(demo->owner, demo->service, &principal, id);
@@ -84,8 +85,10 @@ static bool each_account(struct demo *demo, bool (*act)(struct demo *, const jso
 {
     size_t index;
     json_t *entry;
-    json_array_foreach(json_object_get(demo->script, "users"), index, entry) if (!act(demo, entry, false)) return false;
-    json_array_foreach(json_object_get(demo->script, "clients"), index, entry) if (!act(demo, entry, true)) return false;
+    json_array_foreach(json_object_get(demo->script, "users"), index, entry)
+        if (!act(demo, entry, false)) return false;
+    json_array_foreach(json_object_get(demo->script, "clients"), index, entry)
+        if (!act(demo, entry, true)) return false;
     return true;
 }
 
@@ -171,7 +174,8 @@ static bool find_people(struct demo *demo)
 {
     char *text = owner_ask(demo->owner,
                            "SELECT json_agg(p.id ORDER BY a.occurred_at) FROM principals p JOIN audit_events a"
-                           " ON a.operation = 'cli.demo_account' AND a.record_ids = ARRAY[p.id]", NULL);
+                           " ON a.operation = 'cli.demo_account' AND a.record_ids = ARRAY[p.id]",
+                           NULL);
     json_t *ids = text ? json_loads(text, 0, NULL) : NULL;
     size_t at = 0, index;
     json_t *entry;
@@ -193,7 +197,8 @@ static bool load(struct demo *demo, const char *path)
     bool loaded = state && strcmp(state, "loaded") == 0;
     free(state);
     if (!state || foreign) {
-        if (foreign) command_fail("this database holds users or agencies that are not a demo's: the demo stays out of it");
+        if (foreign)
+            command_fail("this database holds users or agencies that are not a demo's: the demo stays out of it");
         return false;
     }
     if (empty && !add_accounts(demo)) return false;

@@ -36,8 +36,8 @@ static bool write_variable(const struct stage *stage, FILE *out, const char *nam
 {
     if (strncmp(name, "today", 5) == 0) return write_day(out, name + 5);
     bool who = strncmp(name, "who:", 4) == 0;
-    const json_t *found = who ? json_object_get(json_object_get(stage->people, name + 4), "id")
-                              : json_object_get(stage->variables, name);
+    const json_t *found =
+        who ? json_object_get(json_object_get(stage->people, name + 4), "id") : json_object_get(stage->variables, name);
     const char *value = json_string_value(found);
     if (!value) command_fail("demo: ${%s} is not known", name);
     return value && fputs(value, out) >= 0;
@@ -160,11 +160,11 @@ static bool save(struct stage *stage, json_t *step, const struct response *rs)
     json_t *answer = rs->length ? json_loadb(rs->body, rs->length, 0, NULL) : NULL, *pointer;
     const char *name;
     bool fine = true;
-    json_object_foreach(json_object_get(step, "save"), name, pointer)
-    {
+    json_object_foreach(json_object_get(step, "save"), name, pointer) {
         const char *where = json_string_value(pointer);
         const char *value = strcmp(where, "etag") == 0 ? rs->etag : point(answer, where);
-        if (!value) command_fail("demo: the answer to %s has no %s", json_string_value(json_object_get(step, "do")), where);
+        if (!value)
+            command_fail("demo: the answer to %s has no %s", json_string_value(json_object_get(step, "do")), where);
         fine = fine && value && json_object_set_new(stage->variables, name, json_string(value)) == 0;
     }
     json_decref(answer);
@@ -182,7 +182,8 @@ static bool carry_out(struct stage *stage, json_t *step)
     if (fine) {
         pipeline_answer(&rq, &rs);
         fine = rs.status >= 200 && rs.status < 300;
-        if (!fine) command_fail("demo: %s: %.*s", json_string_value(json_object_get(step, "do")), (int)rs.length, rs.body);
+        if (!fine)
+            command_fail("demo: %s: %.*s", json_string_value(json_object_get(step, "do")), (int)rs.length, rs.body);
         fine = fine && save(stage, step, &rs);
     }
     db_request_end(&rq);
@@ -193,13 +194,13 @@ static bool carry_out(struct stage *stage, json_t *step)
 
 bool demo_play(struct service *service, const json_t *steps, const json_t *people)
 {
-    struct stage stage = { .service = service, .arena = arena_new(ARENA_CEILING), .people = people,
-                           .variables = json_object() };
+    struct stage stage = {
+        .service = service, .arena = arena_new(ARENA_CEILING), .people = people, .variables = json_object()
+    };
     bool fine = stage.arena && stage.variables;
     size_t index;
     json_t *step;
-    json_array_foreach(steps, index, step)
-    {
+    json_array_foreach(steps, index, step) {
         stage.step = index;
         fine = fine && carry_out(&stage, step);
     }

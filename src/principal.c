@@ -15,7 +15,8 @@ enum { ARENA_CEILING = 1 << 20 };
 static const struct schema *body_schema(const struct service *service, const char *operation)
 {
     for (size_t i = 0; i < contract_count(service->contract); i++)
-        if (strcmp(contract_at(service->contract, i)->id, operation) == 0) return contract_at(service->contract, i)->body;
+        if (strcmp(contract_at(service->contract, i)->id, operation) == 0)
+            return contract_at(service->contract, i)->body;
     return NULL;
 }
 
@@ -36,11 +37,11 @@ static void add_terms(const struct principal *principal, json_t *body)
     digest_hex(trace, sizeof trace, hex);
     uuid_v7(audit_id);
     bool user = strcmp(principal->operation, "createUser") == 0;
-    json_t *terms = json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "kind", user ? "user" : "client",
-                              "status", principal->status, "demo", principal->demo, "operation", principal->audited,
-                              "audit_id", audit_id, "trace", hex, "password_hash", principal->password_hash,
-                              "secret_digest", principal->secret_digest, "invitation_digest",
-                              principal->invitation_digest);
+    json_t *terms =
+        json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "kind", user ? "user" : "client", "status",
+                  principal->status, "demo", principal->demo, "operation", principal->audited, "audit_id", audit_id,
+                  "trace", hex, "password_hash", principal->password_hash, "secret_digest", principal->secret_digest,
+                  "invitation_digest", principal->invitation_digest);
     json_object_update(body, terms);
     json_decref(terms);
 }

@@ -99,7 +99,8 @@ def lists():
         if "x-sort" not in operation:
             continue
         parameters = [resolve(one) for one in item.get("parameters", []) + operation["parameters"]]
-        orders = next(resolve(one["schema"])["enum"] for one in parameters if one["name"] == "sort")
+        sort = [resolve(one["schema"])["enum"] for one in parameters if one["name"] == "sort"]
+        orders = sort[0] if sort else [None]
         filters = [one for one in parameters if one.get("x-column")]
         roles = [alternative["utvag"][0] for alternative in operation["security"]]
         yield operation["operationId"], path, roles, orders, filters
@@ -213,9 +214,9 @@ def test_list_is_read_from_an_index(service, cluster, large, name):
         client.get(path)
         for order, chosen in itertools.product(orders, filter_sets(service, filters)):
             list(log.plans())
-            for _ in first_page_and_next(client, path, chosen | {"sort": order, "limit": 20}):
+            for _ in first_page_and_next(client, path, chosen | ({"sort": order} if order else {}) | {"limit": 20}):
                 for plan in log.plans():
-                    looked_at += f"ORDER BY v.{order.lstrip('-')}" in plan["Query Text"]
+                    looked_at += f"ORDER BY v.{(order or '').lstrip('-')}" in plan["Query Text"]
                     found |= {f"{role}, {order}, {sorted(chosen)}: {fault}" for fault in faults(plan, large)}
     assert looked_at, "no plan was logged"
     assert not found, "\n".join(sorted(found))
