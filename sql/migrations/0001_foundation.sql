@@ -261,7 +261,9 @@ CREATE POLICY enter ON agencies FOR SELECT TO utvag_app USING (true);
 CREATE FUNCTION holds_demo() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
     RETURN EXISTS (SELECT FROM agencies WHERE demo) OR EXISTS (SELECT FROM principals WHERE demo);
 
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, vault TO utvag_app, utvag_login, utvag_partner, utvag_public, utvag_case,
+-- Before anyone has entered, utvag_app looks callers up and audits refusals: nothing else.
+GRANT EXECUTE ON FUNCTION caller, caller_agency, holds_demo TO utvag_app;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, vault TO utvag_login, utvag_partner, utvag_public, utvag_case,
     utvag_finance, utvag_project, utvag_auditor, utvag_admin;
 
 CALL guard_tables();

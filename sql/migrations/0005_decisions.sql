@@ -129,6 +129,8 @@ SELECT 'ratify', s, 'decided' FROM unnest('{submitted,under_review,information_r
 CREATE FUNCTION caller_prepared(application uuid, wanted uuid[]) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = public, vault, pg_temp AS $$
     SELECT EXISTS (SELECT FROM needs n WHERE n.id = ANY (wanted) AND n.proposed_by = caller())
+        OR EXISTS (SELECT FROM proposal_lines l JOIN proposals p ON p.id = l.proposal_id
+                   WHERE l.need_id = ANY (wanted) AND p.proposed_by = caller()) -- returned ones too
         OR EXISTS (SELECT FROM obligation_assessments o WHERE o.need_id = ANY (wanted) AND o.assessed_by = caller())
         OR EXISTS (SELECT FROM eligibility_assessments e JOIN needs n ON n.person_id = e.person_id
                    WHERE n.id = ANY (wanted) AND e.assessed_by = caller())
