@@ -1,0 +1,104 @@
+"""What PostgreSQL itself says of who may do what: the last line of defence, read from its catalogue."""
+
+import psycopg
+import pytest
+
+ROLES = ["utvag_app", "utvag_login", "utvag_partner", "utvag_public", "utvag_case", "utvag_finance", "utvag_project",
+         "utvag_auditor", "utvag_admin"]
+OURS = "n.nspname IN ('public', 'vault')"
+# What may run with the owner's eyes (SECURITY DEFINER) before anyone has entered. Whoever adds one says here why.
+BEFORE_ENTERING = set()
+
+
+def names(service, statement, *values):
+    return {row[0] for row in service.sql(statement, *values)}
+
+
+def test_every_table_is_guarded_and_forced(service):
+    assert names(service, f"""SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE {OURS} AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)""") == set()
+
+
+def test_every_policy_names_its_roles(service):
+    assert names(service, """SELECT tablename || '.' || policyname FROM pg_policies
+        WHERE schemaname IN ('public', 'vault') AND 'public' = ANY (roles)""") == set()
+
+
+def test_every_view_reads_as_its_caller(service):
+    assert names(service, f"""SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE {OURS} AND c.relkind = 'v'
+          AND NOT coalesce(c.reloptions, '{{}}') && ARRAY['security_invoker=true', 'security_invoker=on']""") == set()
+
+
+def test_nothing_is_granted_to_everyone(service):
+    assert names(service, f"""SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+        aclexplode(c.relacl) a WHERE {OURS} AND a.grantee = 0""") == set()
+    assert names(service, f"""SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE {OURS} AND (p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0))
+          AND p.prorettype <> 'trigger'::regtype AND p.prosecdef""") == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_cannot_pass_the_policies(service, role):
+    [(superuser, bypasses, inherits)] = service.sql(
+        "SELECT rolsuper, rolbypassrls, rolinherit FROM pg_roles WHERE rolname = %s", role)
+    assert (superuser, bypasses, inherits) == (False, False, False)
+    assert names(service, f"""SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE {OURS} AND c.relkind IN ('r', 'p') AND (c.relowner = %s::regrole OR has_table_privilege(%s, c.oid, 'TRUNCATE'))""",
+                 role, role) == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("change", ["UPDATE audit_events SET outcome = 'ok'", "DELETE FROM audit_events",
+                                    "TRUNCATE audit_events"])
+def test_audit_log_is_append_only(service, role, change):
+    with service.connect() as connection:
+        connection.execute(f"SET ROLE {role}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(change)
+
+
+def test_audit_log_is_append_only_for_its_owner(service):
+    with service.connect() as connection:
+        with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+            connection.execute("UPDATE audit_events SET outcome = 'ok'")
+
+
+def test_functions_with_the_owners_eyes_fix_their_search_path(service):
+    assert names(service, f"""SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE {OURS} AND p.prosecdef AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%%')""") == set()
+
+
+def test_before_entering_nothing_runs_with_the_owners_eyes(service):
+    assert names(service, f"""SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE {OURS} AND p.prosecdef AND has_function_privilege('utvag_app', p.oid, 'EXECUTE')""") == BEFORE_ENTERING
+
+
+def test_a_session_that_entered_no_role_reads_no_case(service, cluster):
+    """utvag_app looks up who may enter: principals' and agencies' status, nothing sealed."""
+    readable = set()
+    with psycopg.connect(cluster.url("utvag_app", service.database), autocommit=True) as connection:
+        for (table,) in service.sql(f"""SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n
+                ON n.oid = c.relnamespace WHERE {OURS} AND c.relkind IN ('r', 'p', 'v')"""):
+            try:
+                connection.execute(f"SELECT * FROM {table} LIMIT 1")
+                readable.add(table)
+            except psycopg.errors.InsufficientPrivilege:
+                pass
+    assert readable == set()
+
+
+def test_login_role_reads_no_person(service):
+    with service.connect() as connection:
+        connection.execute("SET ROLE utvag_login")
+        for table in ("persons", "applications", "needs", "decisions", "identifiers"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SELECT * FROM {table}")
+
+
+def test_admin_reads_no_case(service):
+    with service.connect() as connection:
+        connection.execute("SET ROLE utvag_admin")
+        for table in ("persons", "applications", "needs", "decisions", "identifiers", "access_list"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SELECT * FROM {table}")
