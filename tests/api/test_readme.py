@@ -1,0 +1,46 @@
+"""README's journey works as pasted: every line of it, against a fresh demo."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"<!-- journey -->\n```sh\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def journey(service, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("journey")
+    state = folder / "var"
+    state.mkdir()
+    demo = {"base_url": service.url, "credentials": service.cluster.credentials()}
+    (state / "demo.json").write_text(json.dumps(demo))
+    (folder / "dev").symlink_to(ROOT / "dev")
+    script = "\n".join(BLOCK.findall((ROOT / "README.md").read_text()))
+    environment = os.environ | {"UTVAG_VAR": str(state), "UTVAG_PORT": str(service.port)}
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, text=True,
+                          capture_output=True, timeout=120)
+
+
+def test_journey_runs_to_its_end(journey):
+    assert journey.returncode == 0, journey.stdout + journey.stderr
+
+
+def test_partner_reads_both_decisions(journey):
+    assert '{"reasoning":"Samhället täcker inte behovet.","lines":[{"outcome":"granted","amount_ore":450000}]}' in journey.stdout
+    assert '{"outcome":"partly_granted","amount_ore":1200000}' in journey.stdout
+
+
+def test_pram_is_decided_while_rehabilitation_waits(journey):
+    waiting = '{"state":"under_review","needs":[{"category_code":"pram","status":"proposed"}'
+    assert waiting in journey.stdout and '{"state":"decided"' in journey.stdout
+    assert journey.stdout.index(waiting) < journey.stdout.index('{"kind":"decision"') < journey.stdout.index('"not_obliged"')
+
+
+def test_refusals_say_why_and_tell_nothing(journey):
+    last = journey.stdout.strip().splitlines()[-2:]
+    assert [json.loads(line)["status"] for line in last] == [409, 404]
