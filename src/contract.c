@@ -274,6 +274,18 @@ const struct contract_parameter *contract_parameter(const struct contract_operat
     return NULL;
 }
 
+const struct contract_operation *contract_reader(const struct contract *contract, const char *path)
+{
+    const char *gap = strstr(path, "{id}");
+    size_t length = gap ? (size_t)(gap - path) + 4 : 0;
+    for (size_t i = 0; gap && i < contract_count(contract); i++) {
+        const struct contract_operation *at = contract_at(contract, i);
+        if (strcmp(at->method, "GET") == 0 && strlen(at->path) == length && memcmp(at->path, path, length) == 0)
+            return at;
+    }
+    return NULL;
+}
+
 const char *contract_yaml(const struct contract *contract, size_t *length)
 {
     *length = contract->yaml_length;

@@ -14,6 +14,7 @@
 #include "utvag/config.h"
 #include "utvag/log.h"
 #include "utvag/migrate.h"
+#include "utvag/operation.h"
 
 enum { TRIES = 4 };
 
@@ -66,23 +67,26 @@ static const char refusal_sql[] =
     " address, outcome, status, code) VALUES ($1::uuid, $2::uuid, $3, $4::uuid, $5, $6, $7,"
     " array_remove(ARRAY[$8::uuid], NULL), $9, $10, 'refused', $11::int, $12)";
 
+/* What was kept under a key, unless it has expired; `key` is the MAC of the request then, and "gone" if the caller may
+   not see the record any more (%s: a condition). */
 static const char replay_sql[] =
     "gone AS (DELETE FROM idempotency_keys WHERE principal_id = (SELECT caller()) AND operation = $1 AND key = $2"
     "  AND created_at <= now() - interval '24 hours'),"
-    " page AS (SELECT k.record_id AS id, k.version, k.body, encode(k.request_mac, 'hex') AS key FROM idempotency_keys k"
-    "  WHERE k.principal_id = (SELECT caller()) AND k.operation = $1 AND k.key = $2"
+    " page AS (SELECT k.record_id AS id, k.version, k.body, CASE WHEN %s THEN encode(k.request_mac, 'hex') ELSE 'gone' END"
+    "  AS key FROM idempotency_keys k WHERE k.principal_id = (SELECT caller()) AND k.operation = $1 AND k.key = $2"
     "  AND k.created_at > now() - interval '24 hours')";
 
-/* The MAC of what the key is for: the same key with another path or body is a client's mistake. */
+/* The MAC of what the key is for: the same key with another path or body, or for another officer, is a mistake. */
 static const char *request_mac(struct request *rq)
 {
-    size_t url = strlen(rq->url) + 1;
-    char *all = arena_alloc(rq->arena, url + rq->body_length);
+    const char *head = arena_text(rq->arena, "%s %s ", rq->caller.officer ? rq->caller.officer : "", rq->url);
+    size_t length = head ? strlen(head) : 0;
+    char *all = head ? arena_alloc(rq->arena, length + rq->body_length) : NULL;
     unsigned char mac[BLIND_BYTES];
     if (!all) return NULL;
-    memcpy(all, rq->url, url);
-    if (rq->body_length) memcpy(all + url, rq->body, rq->body_length);
-    if (!blind_mac(rq->service->keyring, "idempotency", all, url + rq->body_length, mac)) return NULL;
+    memcpy(all, head, length);
+    if (rq->body_length) memcpy(all + length, rq->body, rq->body_length);
+    if (!blind_mac(rq->service->keyring, "idempotency", all, length + rq->body_length, mac)) return NULL;
     char *text = arena_alloc(rq->arena, 2 + 2 * BLIND_BYTES + 1);
     if (!text) return NULL;
     memcpy(text, "\\x", 2);
@@ -168,17 +172,33 @@ static bool claimed_already(const struct trip *trip)
     return name && strcmp(name, "idempotency_key_claimed") == 0;
 }
 
+/* Whether the caller may still see the record that was answered: by the view of the operation that reads it. */
+static const char *still_visible(const struct request *rq)
+{
+    const char *path = rq->contract->location ? rq->contract->location : rq->contract->path;
+    const struct contract_operation *reader = contract_reader(rq->service->contract, path);
+    bool told_nothing = rq->caller.role == ROLE_INTAKE; /* but a reference */
+    if (told_nothing || !reader || !reader->operation->view) return "true";
+    return arena_text(rq->arena, "EXISTS (SELECT FROM %s v WHERE v.id = k.record_id)", reader->operation->view);
+}
+
 /* The second trip of a key that was claimed before: what was answered then, to the same caller, if she still may. */
 static struct problem replay(struct request *rq, const char *key, const char *mac, struct rows *rows)
 {
-    struct statement stored = { .name = "replay", .sql = replay_sql, .replay = true };
+    const char *visible = still_visible(rq);
+    struct statement stored = { .replay = true };
+    stored.name = arena_text(rq->arena, "replay %s", rq->contract->id);
+    stored.sql = visible ? arena_text(rq->arena, replay_sql, visible) : NULL;
     const char *const values[] = { rq->contract->id, key };
     struct trip trip = { 0 };
-    if (!step_enter(rq, &trip) || !step_statement(rq, &trip, &stored, 2, values, NULL))
-        return problem(500, "out_of_memory");
+    bool built =
+        stored.name && stored.sql && step_enter(rq, &trip) && step_statement(rq, &trip, &stored, 2, values, NULL);
+    if (!built) return problem(500, "out_of_memory");
     TRY(finish(rq, &trip, go(rq, &trip, false), rows));
-    if (rows->count && strcmp(rows->row[0].key, mac + 2) != 0) return problem(422, "idempotency_key_reused");
-    rq->replayed = rows->count > 0;
+    if (!rows->count) return PROBLEM_NONE;
+    if (strcmp(rows->row[0].key, "gone") == 0) return problem(404, "not_found");
+    if (strcmp(rows->row[0].key, mac + 2) != 0) return problem(422, "idempotency_key_reused");
+    rq->replayed = true;
     return PROBLEM_NONE;
 }
 

@@ -37,20 +37,6 @@ static struct problem parameter_problem(struct request *rq, const char *paramete
     return refused;
 }
 
-/* The view of the record that the path names before its last segment: that of the operation which reads it. */
-static const char *find_root(const struct request *rq)
-{
-    const char *path = rq->contract->path, *gap = strstr(path, "{id}");
-    if (!gap) return NULL;
-    size_t length = (size_t)(gap - path) + 4;
-    for (size_t i = 0; i < contract_count(rq->service->contract); i++) {
-        const struct contract_operation *at = contract_at(rq->service->contract, i);
-        if (strcmp(at->method, "GET") == 0 && strlen(at->path) == length && memcmp(at->path, path, length) == 0)
-            return at->operation->view;
-    }
-    return NULL;
-}
-
 /* Adds a condition on a value of the request, as a parameter of the statement. */
 static bool add_condition(struct list *list, const char *column, const char *comparison, const char *value)
 {
@@ -96,7 +82,9 @@ static struct problem read_place(struct list *list)
 static struct problem list_read(struct request *rq, struct list *list)
 {
     const char *sort = request_query(rq, "sort"), *id = request_path(rq, "id");
-    *list = (struct list){ .rq = rq, .view = rq->contract->operation->view, .root = find_root(rq), .where = "" };
+    const struct contract_operation *above = contract_reader(rq->service->contract, rq->contract->path);
+    *list = (struct list){ .rq = rq, .view = rq->contract->operation->view, .where = "" };
+    list->root = above ? above->operation->view : NULL; /* the record below which the list is */
     list->sort = sort ? sort : rq->contract->sort ? rq->contract->sort : "created_at";
     list->scope = arena_text(rq->arena, "%s|%s", rq->contract->id, list->sort);
     bool fine = list->scope && (!id || add_condition(list, "parent_id", "=", id)) && add_filters(list);

@@ -63,6 +63,8 @@ size_t contract_count(const struct contract *contract);
 const struct contract_operation *contract_at(const struct contract *contract, size_t index);
 const struct contract_parameter *contract_parameter(const struct contract_operation *operation,
                                                     enum parameter_place place, const char *name);
+/* The operation that reads the record which a path's first {id} names ("/v1/needs/{id}/…": readNeed), or NULL. */
+const struct contract_operation *contract_reader(const struct contract *contract, const char *path);
 const char *contract_yaml(const struct contract *contract, size_t *length);
 const char *contract_json(const struct contract *contract, size_t *length);
 const json_t *contract_tree(const struct contract *contract);

@@ -195,6 +195,14 @@ def test_whoever_proposed_does_not_decide(case, both):
     case.decide()
 
 
+def test_whoever_made_a_proposal_that_was_returned_does_not_decide(case, both):
+    case.need("glasses").submit().review(both).certify().eligible().obligation().propose(worker=both)
+    case.act(case.other_decider, "return", {"message": "Utred om regionen ersätter."})
+    case.propose()
+    assert codes(case.try_decide(client=both)) == {"four_eyes_required"}
+    case.decide()
+
+
 def test_whoever_assessed_obligation_does_not_decide(case, both):
     case.need("glasses").submit().review().certify().eligible().obligation(worker=both).propose()
     assert codes(case.try_decide(client=both)) == {"four_eyes_required"}
