@@ -242,6 +242,8 @@ struct problem router_match(const struct router *router, struct request *rq)
 
     struct segment segments[SEGMENTS];
     size_t count = split(rq->url, length, segments);
+    /* The root, as those write it who join the server's URL and "/". */
+    if (count == 2 && !segments[1].length) count = 1;
     const struct route *route = count > SEGMENTS ? NULL : find(&router->root, segments, count);
     if (!route) return problem(404, "not_found");
     rq->allow = route->allow;
