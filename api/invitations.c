@@ -8,6 +8,7 @@
 #include "utvag/db.h"
 #include "utvag/digest.h"
 #include "utvag/password.h"
+#include "utvag/rate.h"
 #include "utvag/record.h"
 #include "utvag/resource.h"
 #include "utvag/respond.h"
@@ -135,8 +136,10 @@ static struct problem accept_invitation(struct request *rq, struct response *rs)
     char digest[SECRET_DIGEST_SIZE];
     const char *kind;
     secret_digest(json_string_value(json_object_get(rq->json, "token")), digest);
+    TRY(rate_login_allowed(rq, digest, strlen(digest)));
     TRY(find_invitation(rq, digest, &kind));
     if (!kind) return refuse(rq);
+    rate_login_passed(rq, digest, strlen(digest));
     response_header(rs, "Cache-Control", "no-store");
     return strcmp(kind, "user") == 0 ? accept_for_user(rq, rs, digest) : accept_for_client(rq, rs, digest);
 }

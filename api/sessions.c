@@ -6,6 +6,7 @@
 #include "utvag/digest.h"
 #include "utvag/operation.h"
 #include "utvag/password.h"
+#include "utvag/rate.h"
 
 /* The index of users' addresses: a table of its own tokens, so that no user is found among those we help. */
 static const char *address_token(struct request *rq, const char *email)
@@ -17,15 +18,14 @@ static const char *address_token(struct request *rq, const char *email)
     return arena_text(rq->arena, "\\x%s", hex);
 }
 
-static struct problem begin_login(struct request *rq, struct holder *holder)
+static struct problem begin_login(struct request *rq, const char *account, struct holder *holder)
 {
     static const struct statement statement = { .name = "begin_login",
                                                 .sql = "page AS (SELECT * FROM begin_login($1::bytea))",
                                                 .many = true };
-    const char *const values[] = { address_token(rq, json_string_value(json_object_get(rq->json, "email"))) };
+    const char *const values[] = { account };
     struct rows rows = { 0 };
     *holder = (struct holder){ .agency = "" };
-    if (!values[0]) return problem(500, "out_of_memory");
     TRY(db_login(rq, &statement, 1, values, &rows));
     return rows.count ? holder_read(rq, &rows.row[0], holder) : PROBLEM_NONE;
 }
@@ -43,7 +43,10 @@ static struct problem end_login(struct request *rq, const struct holder *holder)
 static struct problem create_session(struct request *rq, struct response *rs)
 {
     struct holder holder;
-    TRY(begin_login(rq, &holder));
+    const char *account = address_token(rq, json_string_value(json_object_get(rq->json, "email")));
+    if (!account) return problem(500, "out_of_memory");
+    TRY(rate_login_allowed(rq, account, strlen(account)));
+    TRY(begin_login(rq, account, &holder));
     if (!password_matches(json_string_value(json_object_get(rq->json, "password")), holder.hash)) {
         struct problem refused = problem(401, "login_failed");
         TRY(db_audit_refusal(rq, refused.status, refused.code));
@@ -51,6 +54,7 @@ static struct problem create_session(struct request *rq, struct response *rs)
         return refused;
     }
     TRY(end_login(rq, &holder));
+    rate_login_passed(rq, account, strlen(account));
     return token_answer(rq, rs, &holder, false, NULL);
 }
 

@@ -6,6 +6,7 @@
 #include "utvag/config.h"
 #include "utvag/operation.h"
 #include "utvag/password.h"
+#include "utvag/rate.h"
 #include "utvag/respond.h"
 #include "utvag/token.h"
 
@@ -116,9 +117,12 @@ static struct problem issue_token(struct request *rq, struct response *rs)
         return refuse(rq, rs, 400, "unsupported_grant_type", "unsupported_grant_type");
     if (!rq->service->config->client_secrets) return refuse(rq, rs, 401, "client_secrets_off", "invalid_client");
     struct holder holder;
+    const char *client = member(rq, "client_id");
+    TRY(rate_login_allowed(rq, client, strlen(client)));
     TRY(find_client(rq, &holder));
     if (!secret_matches(member(rq, "client_secret"), holder.hash) || !holder.id)
         return refuse(rq, rs, 401, "invalid_client", "invalid_client");
+    rate_login_passed(rq, client, strlen(client));
     const char *scope = member(rq, "scope"), *officer = member(rq, "officer");
     if (scope && !scope_narrows(scope, &holder.roles)) return refuse(rq, rs, 400, "invalid_scope", "invalid_scope");
     return token_answer(rq, rs, &holder, true, *holder.agency ? officer : NULL);

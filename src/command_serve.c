@@ -7,6 +7,7 @@
 #include "utvag/metrics.h"
 #include "utvag/migrate.h"
 #include "utvag/password.h"
+#include "utvag/rate.h"
 #include "utvag/server.h"
 #include "utvag/token.h"
 
@@ -27,14 +28,16 @@ static bool service_open(struct service *service)
     if (!migrate_verify(config->database_url, config->demo)) return false;
     service->tokens = token_verifier_new(service->keyring, config->issuer);
     service->metrics = metrics_new(service->contract);
+    service->rate = rate_new(config);
     service->db = db_open(config);
-    return service->tokens && service->metrics && service->db;
+    return service->tokens && service->metrics && service->rate && service->db;
 }
 
 static void service_close(struct service *service)
 {
     if (service->db) db_close(service->db);
     if (service->metrics) metrics_free(service->metrics);
+    rate_free(service->rate);
     if (service->tokens) token_verifier_free(service->tokens);
 }
 

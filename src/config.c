@@ -37,6 +37,9 @@ static const struct setting settings[] = {
     { "POOL", PLACE(pool), NUMBER, 1, 1000, "16" },
     { "CONNECTIONS", PLACE(connections), NUMBER, 1, 100000, "1000" },
     { "CONNECTIONS_PER_ADDRESS", PLACE(connections_per_address), NUMBER, 0, 100000, "0" },
+    { "RATE_PER_MINUTE", PLACE(rate_per_minute), NUMBER, 0, 1000000, "6000" },
+    { "FAILED_LOGINS_PER_MINUTE", PLACE(failed_logins_per_minute), NUMBER, 0, 1000000, "10" },
+    { "PROXIES", PLACE(proxies), TEXT, 0, 0, NULL },
     { "IN_FLIGHT", PLACE(in_flight), NUMBER, 1, 100000, "256" },
     { "LOGINS", PLACE(logins), NUMBER, 1, 64, "2" },
     { "BODY_LIMIT", PLACE(body_limit), SIZE, 1024, 64L << 20, "1048576" },
@@ -201,6 +204,19 @@ static void origins_check(void)
     }
 }
 
+static void proxies_check(void)
+{
+    for (const char *proxy = config.proxies; proxy && *proxy;) {
+        size_t length = strcspn(proxy, ",");
+        char address[INET6_ADDRSTRLEN] = "";
+        struct sockaddr_storage place;
+        if (length < sizeof address) memcpy(address, proxy, length);
+        if (!address_parse(address, 0, &place))
+            fault("PROXIES", "\"%.*s\" is not an IPv4 or IPv6 address", (int)length, proxy);
+        proxy += length + (proxy[length] == ',');
+    }
+}
+
 static void base_url_set(void)
 {
     size_t length = config.base_url ? strlen(config.base_url) : 0;
@@ -240,6 +256,7 @@ static void whole_check(void)
     file_check("TLS_KEY", config.tls_key);
     file_check("TLS_CLIENT_CA", config.tls_client_ca);
     origins_check();
+    proxies_check();
 }
 
 static void defaults_derive(void)

@@ -248,6 +248,7 @@ static bool read_responses(struct draft *draft)
         if (strlen(status) != 3 || status[strspn(status, "0123456789")])
             return contract_fail(draft->contract, place, "a response has a status of three digits");
         if (!check_response(draft->contract, node, place, &answer_type)) return false;
+        if (strcmp(status, "429") == 0) operation->limited = true;
         if (*status != '2') continue;
         if (operation->success) return contract_fail(draft->contract, place, "there are two 2xx responses");
         sscanf(status, "%d", &operation->success);

@@ -9,9 +9,18 @@
 #include "utvag/log.h"
 #include "utvag/metrics.h"
 #include "utvag/operation.h"
+#include "utvag/rate.h"
 #include "utvag/respond.h"
 #include "utvag/router.h"
 #include "utvag/validate.h"
+
+/* A caller with a good token has a bucket of her own; whoever has none, or a bad one, shares that of the address. */
+static struct problem admit(struct request *rq)
+{
+    struct problem refused = identify_caller(rq);
+    TRY(rate_take(rq));
+    return refused;
+}
 
 /* Every step may stop the journey. *carried_out: it came as far as the operation. */
 static struct problem journey(struct request *rq, struct response *rs, bool *carried_out)
@@ -19,7 +28,7 @@ static struct problem journey(struct request *rq, struct response *rs, bool *car
     TRY(request_guard(rq));
     TRY(router_match(rq->service->router, rq));
     if (!rq->contract) return respond_options(rq, rs);
-    TRY(identify_caller(rq));
+    TRY(admit(rq));
     TRY(identify_authorise(rq));
     TRY(validate_request(rq));
     *carried_out = true;

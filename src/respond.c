@@ -192,6 +192,17 @@ static const char *cache_control(const struct request *rq, const struct response
     return rq->contract->open ? "public, max-age=60" : "private, no-cache";
 }
 
+/* draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. */
+static void rate_headers(struct request *rq, struct response *rs)
+{
+    const struct rate_share *share = &rq->rate;
+    if (!share->limit) return;
+    const char *policy = arena_text(rq->arena, "\"default\";q=%d;w=60", share->limit);
+    const char *left = arena_text(rq->arena, "\"default\";r=%d;t=%d", share->left, share->seconds);
+    if (policy) response_header(rs, "RateLimit-Policy", policy);
+    if (left) response_header(rs, "RateLimit", left);
+}
+
 static bool has_header(const struct response *rs, const char *name)
 {
     for (size_t i = 0; i < rs->header_count; i++)
@@ -215,5 +226,6 @@ void respond_finish(struct request *rq, struct response *rs)
     response_header(rs, "Referrer-Policy", "no-referrer");
     if (strncmp(rq->service->config->base_url, "https:", 6) == 0)
         response_header(rs, "Strict-Transport-Security", "max-age=31536000; includeSubDomains");
+    rate_headers(rq, rs);
     cors(rq, rs);
 }

@@ -15,6 +15,7 @@
 #include "utvag/log.h"
 #include "utvag/metrics.h"
 #include "utvag/pipeline.h"
+#include "utvag/proxy.h"
 #include "utvag/reaper.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -195,11 +196,12 @@ static int on_request(const struct _u_request *from, struct _u_response *to, voi
         .url = from->http_url,
         .body = from->binary_body,
         .body_length = from->binary_body_length,
-        .address = peer->address,
         .started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
     };
     struct response rs = { 0 };
-    if (take_headers(peer, &rq)) carry_out(server, from->client_cert != NULL, &rq, &rs);
+    bool whole = take_headers(peer, &rq);
+    rq.address = proxy_client_address(&rq, peer->address);
+    if (whole) carry_out(server, from->client_cert != NULL, &rq, &rs);
     hand_over(&rs, rs.close || server->draining || !rs.status, to);
     db_request_end(&rq);
     json_decref(rq.json);

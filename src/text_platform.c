@@ -112,6 +112,8 @@ const struct text text_platform[] = {
     /* the service */
     { "overloaded", 0, NULL, "Tjänsten har för mycket att göra. Försök igen om en stund.",
       "The service has too much to do. Try again in a moment." },
+    { "rate_limited", 0, NULL, "Vänta innan du försöker igen; se Retry-After.",
+      "Wait before you try again; see Retry-After." },
     { "out_of_memory", 0, NULL, "Anropet behövde mer minne än vad som finns för ett anrop.",
       "The request needed more memory than there is for one request." },
     { "internal", 0, NULL, "Något gick fel hos oss. Ange trace_id om du hör av dig.",

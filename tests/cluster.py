@@ -55,6 +55,9 @@ class Cluster:
             "UTVAG_DEMO": "1",
             "UTVAG_PORT": "0",
             "UTVAG_ADMIN_PORT": "-1",
+            # All suites share one address and few accounts; test_rates.py sets its own.
+            "UTVAG_RATE_PER_MINUTE": "0",
+            "UTVAG_FAILED_LOGINS_PER_MINUTE": "0",
             "UTVAG_ISSUER": "https://test.utvag.example",
         }
 

@@ -19,6 +19,9 @@ struct config {
     int pool;                    /* UTVAG_POOL, database connections, default 16 */
     int connections;             /* UTVAG_CONNECTIONS, default 1000 */
     int connections_per_address; /* UTVAG_CONNECTIONS_PER_ADDRESS, default 0: no limit */
+    int rate_per_minute;        /* UTVAG_RATE_PER_MINUTE, requests of one caller, default 6000; 0: no limit */
+    int failed_logins_per_minute; /* UTVAG_FAILED_LOGINS_PER_MINUTE, per address and account, default 10; 0: no limit */
+    const char *proxies;        /* UTVAG_PROXIES: addresses whose X-Forwarded-For is believed; default none */
     int in_flight;               /* UTVAG_IN_FLIGHT, requests at once before 503, default 256 */
     int logins;                  /* UTVAG_LOGINS, password hashes at once, default 2 */
     size_t body_limit;           /* UTVAG_BODY_LIMIT bytes, default 1 MiB */

@@ -44,6 +44,7 @@ struct contract_operation {
     const char *action;      /* x-action: the name under `actions` of an application */
     const char *event;       /* x-event: type of the outbox row */
     const char *sort;        /* default of the `sort` parameter, or NULL */
+    bool limited;            /* 429 is among the responses: requests are counted */
     bool personal;           /* x-purpose is set: answers are no-store and audited */
 
     const struct operation *operation; /* bound by contract_bind */

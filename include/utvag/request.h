@@ -28,6 +28,12 @@ struct caller {
     const char *officer; /* acting officer: claim or X-Acting-Officer; NULL if not stated */
 };
 
+/* What the caller's bucket (rate.h) held after this request; limit 0: it was not asked. */
+struct rate_share {
+    int limit, left;
+    int seconds; /* until it is full again; after a refusal: until there is one */
+};
+
 struct request {
     struct arena *arena;
     const struct service *service;
@@ -37,7 +43,8 @@ struct request {
     size_t header_count;
     const char *body;
     size_t body_length;
-    const char *address; /* of the client */
+    const char *address;     /* of the client */
+    const char *certificate; /* the client's, as RFC 8705 has its thumbprint (x5t#S256); NULL: none was shown */
     uint64_t started_ns; /* CLOCK_MONOTONIC */
 
     char trace[33], parent[17]; /* W3C trace context; parent is our own span's id */
@@ -51,6 +58,7 @@ struct request {
     const char *allow; /* what the path allows, for OPTIONS and 405 */
     bool head;         /* HEAD: the answer goes without its body */
     bool audited;      /* an audit row of this request is durable */
+    struct rate_share rate;
     bool replayed;     /* the answer is the one that its Idempotency-Key got before */
     void *database;    /* db.c's own: results that live until the answer is sent */
 };

@@ -9,6 +9,7 @@ struct service {
     struct keyring *keyring;
     struct token_verifier *tokens;
     struct db *db;
+    struct rate *rate;
     struct metrics *metrics;
 };
 

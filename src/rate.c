@@ -1,0 +1,157 @@
+#include "utvag/rate.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "utvag/config.h"
+#include "utvag/digest.h"
+
+#define MINUTE_NS UINT64_C(60000000000)
+#define SECOND_NS UINT64_C(1000000000)
+
+enum { SHARDS = 64, SETS = 128, WAYS = 8, KEY_LIMIT = 80 };
+enum kind { REQUESTS, LOGINS_ADDRESS, LOGINS_ACCOUNT };
+
+/* A bucket is one number: when it is full again (the generic cell rate algorithm). In the past: full now. */
+struct bucket {
+    uint64_t name;
+    uint64_t full_ns;
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct bucket buckets[SETS][WAYS];
+};
+
+struct rate {
+    unsigned char key[DIGEST_BYTES]; /* of chance, so that nobody can choose whose place her bucket takes */
+    int requests, logins;            /* a minute */
+    struct shard shards[SHARDS];
+};
+
+struct rate *rate_new(const struct config *config)
+{
+    struct rate *rate = calloc(1, sizeof *rate);
+    if (!rate) return NULL;
+    digest_random(rate->key, sizeof rate->key);
+    rate->requests = config->rate_per_minute;
+    rate->logins = config->failed_logins_per_minute;
+    for (size_t i = 0; i < SHARDS; i++) pthread_mutex_init(&rate->shards[i].lock, NULL);
+    return rate;
+}
+
+void rate_free(struct rate *rate)
+{
+    for (size_t i = 0; rate && i < SHARDS; i++) pthread_mutex_destroy(&rate->shards[i].lock);
+    free(rate);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t name_of(const struct rate *rate, enum kind kind, const void *bytes, size_t length)
+{
+    unsigned char text[1 + KEY_LIMIT] = { (unsigned char)kind }, digest[DIGEST_BYTES];
+    uint64_t name;
+    if (length > KEY_LIMIT) {
+        digest_sha256(bytes, length, text + 1);
+        length = DIGEST_BYTES;
+    } else {
+        memcpy(text + 1, bytes, length);
+    }
+    digest_hmac(rate->key, text, length + 1, digest);
+    memcpy(&name, digest, sizeof name);
+    return name;
+}
+
+/* One customer of an IPv6 network has at least a /64: her addresses are one. */
+static uint64_t address_name(const struct rate *rate, enum kind kind, const char *address)
+{
+    struct in6_addr wide;
+    if (inet_pton(AF_INET6, address, &wide) == 1) return name_of(rate, kind, wide.s6_addr, 8);
+    return name_of(rate, kind, address, strlen(address));
+}
+
+static struct shard *shard_of(struct rate *rate, uint64_t name) { return &rate->shards[name % SHARDS]; }
+
+/* The bucket of that name, or the fullest of its set, emptied of what it was. */
+static struct bucket *find(struct shard *shard, uint64_t name)
+{
+    struct bucket *set = shard->buckets[name / SHARDS % SETS], *found = set;
+    for (struct bucket *at = set; at < set + WAYS; at++) {
+        if (at->name == name) return at;
+        if (at->full_ns < found->full_ns) found = at;
+    }
+    *found = (struct bucket){ .name = name };
+    return found;
+}
+
+/* Takes one of `limit` a minute. False, with nothing taken, if there is none; share tells what is left, or how long to
+   wait. */
+static bool take(struct rate *rate, uint64_t name, int limit, struct rate_share *share)
+{
+    struct shard *shard = shard_of(rate, name);
+    uint64_t now = now_ns(), one = MINUTE_NS / (uint64_t)limit;
+    pthread_mutex_lock(&shard->lock);
+    struct bucket *bucket = find(shard, name);
+    uint64_t from = bucket->full_ns > now ? bucket->full_ns - now : 0;
+    bool taken = from + one <= MINUTE_NS;
+    if (taken) bucket->full_ns = now + (from += one);
+    pthread_mutex_unlock(&shard->lock);
+    uint64_t wait = taken ? from : from + one - MINUTE_NS;
+    *share = (struct rate_share){ .limit = limit,
+                                  .left = taken ? (int)((MINUTE_NS - from) / one) : 0,
+                                  .seconds = (int)((wait + SECOND_NS - 1) / SECOND_NS) };
+    return taken;
+}
+
+static void give_back(struct rate *rate, uint64_t name, int limit)
+{
+    struct shard *shard = shard_of(rate, name);
+    pthread_mutex_lock(&shard->lock);
+    struct bucket *bucket = find(shard, name);
+    uint64_t one = MINUTE_NS / (uint64_t)limit;
+    bucket->full_ns -= bucket->full_ns < one ? bucket->full_ns : one;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+static struct problem refuse(const struct rate_share *share)
+{
+    return (struct problem){ .status = 429, .code = "rate_limited", .retry_after = share->seconds };
+}
+
+struct problem rate_take(struct request *rq)
+{
+    struct rate *rate = rq->service->rate;
+    if (!rate || !rate->requests || !rq->contract->limited) return PROBLEM_NONE;
+    uint64_t name = rq->caller.known ? name_of(rate, REQUESTS, rq->caller.id, strlen(rq->caller.id))
+                                     : address_name(rate, REQUESTS, rq->address);
+    return take(rate, name, rate->requests, &rq->rate) ? PROBLEM_NONE : refuse(&rq->rate);
+}
+
+struct problem rate_login_allowed(struct request *rq, const void *account, size_t length)
+{
+    struct rate *rate = rq->service->rate;
+    struct rate_share share;
+    if (!rate || !rate->logins) return PROBLEM_NONE;
+    uint64_t address = address_name(rate, LOGINS_ADDRESS, rq->address);
+    if (!take(rate, address, rate->logins, &share)) return refuse(&share);
+    if (take(rate, name_of(rate, LOGINS_ACCOUNT, account, length), rate->logins, &share)) return PROBLEM_NONE;
+    give_back(rate, address, rate->logins); /* nothing was tried */
+    return refuse(&share);
+}
+
+void rate_login_passed(struct request *rq, const void *account, size_t length)
+{
+    struct rate *rate = rq->service->rate;
+    if (!rate || !rate->logins) return;
+    give_back(rate, address_name(rate, LOGINS_ADDRESS, rq->address), rate->logins);
+    give_back(rate, name_of(rate, LOGINS_ACCOUNT, account, length), rate->logins);
+}
