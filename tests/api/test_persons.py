@@ -318,3 +318,21 @@ def test_a_repeated_key_registers_once(service):
     assert first.status_code == again.status_code == 201
     assert first.json() == again.json()
     assert other.status_code == 422
+
+
+def test_a_child_has_a_school_year(service):
+    partner = service.as_("partner", "handl-1")
+    made = partner.post("/children", json={"alias": "Lisen", "protection": "none", "school_year": 4})
+    assert (made.status_code, made.json()["school_year"]) == (201, 4)
+    path, tag = "/children/" + made.json()["id"], made.headers["ETag"]
+    moved = partner.patch(path, json={"school_year": 5}, headers={"If-Match": tag})
+    assert moved.json()["school_year"] == partner.get(path).json()["school_year"] == 5
+    left = partner.patch(path, json={"school_year": None}, headers={"If-Match": moved.headers["ETag"]})
+    assert left.json()["school_year"] is None
+
+
+def test_a_school_year_is_a_childs_and_within_school(service):
+    partner = service.as_("partner", "handl-1")
+    assert partner.post("/children", json={"school_year": 13}).json()["errors"][0]["pointer"] == "/school_year"
+    assert partner.post("/applicants", json={"school_year": 4}).status_code == 422
+    assert "school_year" not in partner.post("/applicants", json={"alias": "Mira", "protection": "none"}).json()
