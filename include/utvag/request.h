@@ -45,7 +45,7 @@ struct request {
     size_t body_length;
     const char *address;     /* of the client */
     const char *certificate; /* the client's, as RFC 8705 has its thumbprint (x5t#S256); NULL: none was shown */
-    uint64_t started_ns; /* CLOCK_MONOTONIC */
+    uint64_t started_ns;     /* CLOCK_MONOTONIC */
 
     char trace[33], parent[17]; /* W3C trace context; parent is our own span's id */
     enum language language;
@@ -59,8 +59,8 @@ struct request {
     bool head;         /* HEAD: the answer goes without its body */
     bool audited;      /* an audit row of this request is durable */
     struct rate_share rate;
-    bool replayed;     /* the answer is the one that its Idempotency-Key got before */
-    void *database;    /* db.c's own: results that live until the answer is sent */
+    bool replayed;  /* the answer is the one that its Idempotency-Key got before */
+    void *database; /* db.c's own: results that live until the answer is sent */
 };
 
 enum { RESPONSE_HEADERS = 32 };
