@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "utvag/percent.h"
 
@@ -228,8 +229,19 @@ static const struct contract_operation *by_method(const struct route *route, con
     return NULL;
 }
 
+/* RFC 9112, 3.2.2: a whole URL is a target too. One whose host is not that of Host names two places. */
+static void take_absolute(struct request *rq)
+{
+    size_t scheme = strncasecmp(rq->url, "https://", 8) == 0 ? 8 : strncasecmp(rq->url, "http://", 7) == 0 ? 7 : 0;
+    const char *host = request_header(rq, "Host"), *authority = rq->url + scheme;
+    size_t length = strcspn(authority, "/?#");
+    if (!scheme || !host || strlen(host) != length || strncasecmp(host, authority, length) != 0) return;
+    if (authority[length] == '/') rq->url = authority + length;
+}
+
 struct problem router_match(const struct router *router, struct request *rq)
 {
+    take_absolute(rq);
     bool options = strcmp(rq->method, "OPTIONS") == 0;
     if (options && strcmp(rq->url, "*") == 0) {
         rq->allow = "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS";

@@ -17,6 +17,7 @@
 #include "utvag/pipeline.h"
 #include "utvag/proxy.h"
 #include "utvag/reaper.h"
+#include "utvag/tls.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STACK_BYTES = 4 << 20 };
@@ -26,10 +27,8 @@ enum { STACK_BYTES = 256 << 10 };
 
 enum {
     ARENA_CEILING = 16 << 20,
-    HEAD_BYTES = 32 << 10, /* libmicrohttpd's memory a connection: longer heads are refused with 431 */
     HANDLER_SECONDS = 60,
     OPTIONS = 20,
-    PEM_LIMIT = 1 << 20,
 };
 
 struct server {
@@ -37,7 +36,7 @@ struct server {
     struct _u_instance instance;
     struct MHD_Daemon *admin;
     struct reaper *reaper;
-    char *certificate, *key, *client_ca;
+    struct tls tls;
     _Atomic int answering; /* requests between our callback and the last byte of their answer */
     _Atomic bool draining;
     bool running;
@@ -49,6 +48,7 @@ struct peer {
     struct arena *arena;
     struct MHD_Connection *connection;
     char address[INET6_ADDRSTRLEN];
+    char certificate[TLS_THUMBPRINT]; /* "" until one was shown and found good */
     bool answering;
 };
 
@@ -154,11 +154,21 @@ static bool take_headers(struct peer *peer, struct request *rq)
     return true;
 }
 
-static void carry_out(struct server *server, bool certified, struct request *rq, struct response *rs)
+/* ulfius hands a certificate over only if it is by our authority, and of today. */
+static void take_certificate(struct peer *peer, const struct _u_request *from, struct request *rq)
+{
+    if (!from->client_cert) return;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(peer->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (peer->certificate[0] || (info && tls_thumbprint(info->tls_session, peer->certificate)))
+        rq->certificate = peer->certificate;
+}
+
+static void carry_out(struct server *server, struct request *rq, struct response *rs)
 {
     const struct service *service = server->service;
     metrics_in_flight(service->metrics, 1);
-    if (service->config->tls_client_ca && !certified)
+    if (service->config->tls_client_ca && !rq->certificate)
         pipeline_refuse(rq, rs,
                         (struct problem){ .status = 401, .code = "client_certificate_required", .close = true });
     else if (metrics_in_flight_now(service->metrics) > service->config->in_flight)
@@ -168,6 +178,8 @@ static void carry_out(struct server *server, bool certified, struct request *rq,
     metrics_in_flight(service->metrics, -1);
 }
 
+/* After a chunked body the connection ends: libmicrohttpd takes chunks that a stricter reader would not (a bare LF), and
+   what follows them must not become a second request. */
 static void hand_over(const struct response *rs, bool close_after, struct _u_response *to)
 {
     for (size_t i = 0; i < rs->header_count; i++) u_map_put(to->map_header, rs->headers[i].name, rs->headers[i].value);
@@ -201,8 +213,10 @@ static int on_request(const struct _u_request *from, struct _u_response *to, voi
     struct response rs = { 0 };
     bool whole = take_headers(peer, &rq);
     rq.address = proxy_client_address(&rq, peer->address);
-    if (whole) carry_out(server, from->client_cert != NULL, &rq, &rs);
-    hand_over(&rs, rs.close || server->draining || !rs.status, to);
+    take_certificate(peer, from, &rq);
+    if (whole) carry_out(server, &rq, &rs);
+    bool last = rs.close || server->draining || !rs.status || request_header(&rq, "Transfer-Encoding");
+    hand_over(&rs, last, to);
     db_request_end(&rq);
     json_decref(rq.json);
     arena_reset(peer->arena);
@@ -226,28 +240,6 @@ static void on_ulfius_log(void *cls, const char *application, const time_t date,
     log_line(LOG_WARN, "ulfius", "detail", message, NULL);
 }
 
-static char *read_pem(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char *text = file ? calloc(1, PEM_LIMIT) : NULL;
-    size_t length = text ? fread(text, 1, PEM_LIMIT - 1, file) : 0;
-    if (file) fclose(file);
-    if (length) return text;
-    log_line(LOG_ERROR, "cannot read a PEM file", "file", path, NULL);
-    free(text);
-    return NULL;
-}
-
-static bool load_certificates(struct server *server)
-{
-    const struct config *config = server->service->config;
-    if (!config->tls_certificate) return true;
-    server->certificate = read_pem(config->tls_certificate);
-    server->key = read_pem(config->tls_key);
-    if (config->tls_client_ca) server->client_ca = read_pem(config->tls_client_ca);
-    return server->certificate && server->key && (server->client_ca || !config->tls_client_ca);
-}
-
 struct options {
     struct MHD_OptionItem list[OPTIONS];
     size_t count;
@@ -269,15 +261,15 @@ static void set_options(struct server *server, int fd, struct options *options)
     option(options, MHD_OPTION_CONNECTION_LIMIT, config->connections, NULL);
     option(options, MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_per_address, NULL);
     option(options, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_seconds, NULL);
-    option(options, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES, NULL);
+    option(options, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)config->header_limit, NULL);
     option(options, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL);
     option(options, MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL); /* with 1, a missing Host is answered twice */
-    if (server->certificate) {
-        option(options, MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate);
-        option(options, MHD_OPTION_HTTPS_MEM_KEY, 0, server->key);
-        option(options, MHD_OPTION_HTTPS_PRIORITIES, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2");
+    if (server->tls.certificate) {
+        option(options, MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls.certificate);
+        option(options, MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls.key);
+        option(options, MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(intptr_t)tls_priorities);
     }
-    if (server->client_ca) option(options, MHD_OPTION_HTTPS_MEM_TRUST, 0, server->client_ca);
+    if (server->tls.client_ca) option(options, MHD_OPTION_HTTPS_MEM_TRUST, 0, server->tls.client_ca);
     option(options, MHD_OPTION_END, 0, NULL);
 }
 
@@ -289,13 +281,13 @@ static bool start_framework(struct server *server, int fd)
     instance->check_utf8 = 0;             /* else a header that is not UTF-8 vanishes, a second length with it */
     instance->allowed_post_processor = 0; /* bodies are read by us */
     instance->max_post_body_size = server->service->config->body_limit + 1; /* ulfius cuts; the one byte more tells */
-    instance->use_client_cert_auth = server->client_ca != NULL;
+    instance->use_client_cert_auth = server->tls.client_ca != NULL;
     ulfius_set_default_endpoint(instance, on_request, server);
     struct options options = { .count = 0 };
     set_options(server, fd, &options);
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG;
-    if (server->certificate) flags |= MHD_USE_TLS;
+    if (server->tls.certificate) flags |= MHD_USE_TLS;
     server->running = ulfius_start_framework_with_mhd_options(instance, flags, options.list) == U_OK;
     if (!server->running) ulfius_clean_instance(instance);
     return server->running;
@@ -304,9 +296,7 @@ static bool start_framework(struct server *server, int fd)
 static void server_free(struct server *server)
 {
     if (server->reaper) reaper_stop(server->reaper);
-    free(server->certificate);
-    free(server->key);
-    free(server->client_ca);
+    tls_free(&server->tls);
     free(server);
 }
 
@@ -326,7 +316,7 @@ struct server *server_start(const struct service *service)
     y_init_logs("utvag", Y_LOG_MODE_CALLBACK, Y_LOG_LEVEL_WARNING, NULL, NULL);
     y_set_logs_callback(on_ulfius_log, NULL, NULL);
     int port = 0, fd = -1;
-    if (load_certificates(server) && (server->reaper = reaper_start()))
+    if (tls_load(service->config, &server->tls) && (server->reaper = reaper_start()))
         fd = listen_on(service->config->address, service->config->port, &port);
     if (fd >= 0 && start_framework(server, fd)) {
         log_listening("listening", service->config->address, port);

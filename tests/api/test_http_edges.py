@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -84,6 +85,35 @@ def test_ambiguous_request_has_one_answer_at_most(service, head, body):
     assert b"smuggled" not in got
 
 
+@pytest.mark.parametrize("body", [
+    b"2\r\n{}\r\n0\r\n\r\n", b"2\n{}\n0\n\n", b"2;a=b\r\n{}\r\n0\r\n\r\n",
+    b"2\r\n{}\r\n0\r\nContent-Length: 5\r\nAuthorization: Bearer a\r\n\r\n",
+])
+@pytest.mark.parametrize("coding", [CHUNKED, b"Transfer-Encoding:\tCHUNKED\r\n"])
+def test_nothing_follows_a_chunked_body(service, coding, body):
+    """libmicrohttpd is lenient about chunks: whatever stands behind one is never a request."""
+    head = b"POST /v1/oauth/token HTTP/1.1\r\nContent-Type: application/json\r\n" + HOST + coding + b"\r\n"
+    got, closed = talk(service, head + body + SECOND)
+    assert closed and answers(got) == [400]
+    assert problem(got)["code"] == "body_invalid"
+
+
+@pytest.mark.parametrize("body", [b"0x2\r\n{}\r\n0\r\n\r\n", b"+2\r\n{}\r\n0\r\n\r\n", b"2 \r\n{}\r\n0\r\n\r\n",
+                                  b"2\r\n{}XX0\r\n\r\n", b"2;a\n\r\n{}\r\n0\r\n\r\n", b"f" * 18 + b"\r\n{}"])
+def test_bad_chunks_end_the_connection(service, body):
+    head = b"POST /v1/oauth/token HTTP/1.1\r\nContent-Type: application/json\r\n" + HOST + CHUNKED + b"\r\n"
+    got, closed = talk(service, head + body + SECOND, wait=12)
+    assert closed and answers(got) in ([400], [413]) and b"smuggled" not in got
+
+
+def test_a_body_is_consumed_whatever_the_answer(service):
+    """What was sent as a body is never read as the next request."""
+    for target in (b"GET /v1/api-info", b"POST /v1/nothing", b"DELETE /v1/api-info"):
+        sent = target + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(SECOND) + SECOND
+        got, _ = talk(service, sent + get("/v1/api-info"))
+        assert len(answers(got)) == 2 and answers(got)[1] == 200
+
+
 def test_pipelined_requests_are_answered_in_order(service):
     got, _ = talk(service, GOOD + get("/v1/nothing"))
     assert answers(got) == [200, 404]
@@ -104,7 +134,8 @@ def test_missing_host_is_400_and_the_end(service):
 # -- the target ----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("target", [
-    "http://api.utvag.example/v1/api-info", "api.utvag.example:443", "*", "/v1/api-info%00", "/v1%2fapi-info",
+    "http://other.example/v1/api-info", "http://api.utvag.example", "http://api.utvag.example?a=b",
+    "http://a@api.utvag.example/v1/api-info", "ftp://api.utvag.example/v1/api-info", "/v1/api-info#a", "api.utvag.example:443", "*", "/v1/api-info%00", "/v1%2fapi-info",
     "//v1/api-info", "/v1//api-info", "/v1/./api-info", "/v1/../v1/api-info", "/v1/API-INFO", "/v1/api-info;a=b",
     "/v1/api%2Dinfo", "/v1/api-info?a=%zz", "/v1/api-info?a=%00", "/v1/api-info?a=%c3", "/v1/api-info?a=%f8%88%80%80",
 ])
@@ -112,6 +143,32 @@ def test_bad_target_is_400(service, target):
     got, _ = talk(service, get(target))
     assert answers(got) == [400]
     assert problem(got)["code"] == "target_invalid"
+
+
+def test_a_whole_url_of_this_host_is_a_target(service):
+    """RFC 9112, 3.2.2"""
+    for scheme in ("http", "HTTPS"):
+        got, _ = talk(service, get(scheme + "://API.utvag.example/v1/api-info"))
+        assert answers(got) == [200]
+
+
+def test_an_id_in_the_query_is_none_in_the_path(service):
+    one, other = "8c0e6a52-93b4-4f0b-8f63-3ab5a7f3f6d0", "00000000-0000-4000-8000-00000000abcd"
+    got, _ = talk(service, get(f"/v1/applicants/{one}?id={other}"))
+    assert answers(got) == [400] and problem(got)["code"] == "parameter_unknown"
+
+
+def test_a_parameter_may_be_given_once(service):
+    answer = service.as_("case_worker").get("/applicants?limit=1&limit=2")
+    assert answer.status_code == 400 and answer.json()["code"] == "parameter_repeated"
+    assert answer.json()["errors"][0]["parameter"] == "limit"
+
+
+@pytest.mark.parametrize("target", ["/v1/applicants/%00", "/v1/applicants/a%2fb", "/v1/applicants/..%2f..",
+                                    "/v1/applicants/\xc3\xa5", "/v1/applicants/a\\b"])
+def test_escapes_in_a_path_are_400(service, target):
+    got, _ = talk(service, get(target).replace(b"\xc3\x83\xc2\xa5", b"\xc3\xa5"))
+    assert answers(got) == [400] and problem(got)["code"] == "target_invalid"
 
 
 def test_long_target_is_414(service):
@@ -128,12 +185,24 @@ def test_unknown_parameter_is_refused_without_its_name(service):
 
 # -- methods -------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("method", ["DELETE", "PUT", "TRACE", "PATCH", "get", "Get", "BREW", "PROPFIND"])
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "TRACE", "PATCH", "get", "Get", "BREW", "PROPFIND", "CONNECT",
+                                    "POST", "M-SEARCH", "A" * 5000])
 def test_other_methods_are_405_with_allow(service, method):
     got, _ = talk(service, get("/v1/api-info", method=method))
     assert answers(got) == [405]
     assert b"\r\nAllow: GET, HEAD, OPTIONS\r\n" in got
     assert problem(got)["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("method", ["G@T", "GE(T", "GET,", '"GET"', "G\u00e5T"])
+def test_a_method_that_is_none_is_400_and_the_end(service, method):
+    got, closed = talk(service, get("/v1/api-info", method=method).replace(b"close", b"keep-alive") + SECOND)
+    assert answers(got) == [400] and closed
+
+
+def test_trace_shows_nobody_what_was_sent(service):
+    got, _ = talk(service, get("/v1/api-info", "Authorization: Bearer secret", method="TRACE"))
+    assert b"secret" not in got
 
 
 def test_head_mirrors_get(service):
@@ -161,8 +230,17 @@ def test_options_says_what_is_allowed(service, target):
     (b"GET /v1/api-info HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 40000 + b"\r\n\r\n", 431),
     (b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
     (b"GET /v1/api-info HTTP/2.0\r\n" + HOST + b"\r\n", 505),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    (b"GET /v1/api-info http/1.1\r\n" + HOST + b"\r\n", 400),
+    (b"GET /v1/api-info HTTP/1.1 x\r\n" + HOST + b"\r\n", 400),
+    (b"GET /v1/api-info\r\n\r\n", 400),
+    (b"GET\t/v1/api-info\tHTTP/1.1\r\n" + HOST + b"\r\n", None),
+    (b"GET /v1/api-info HTTP/1.1\r\n" + HOST + b"".join(b"X%d: a\r\n" % i for i in range(1000)) + b"\r\n", 431),
     (b"POST /v1/oauth/token HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\nzz\r\n", 400),
     (b"POST /v1/oauth/token HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n", 400),
+    (b"POST /v1/oauth/token HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", 400),
+    (b"POST /v1/oauth/token HTTP/1.1\r\n" + HOST + b"Content-Length: 2, 2\r\n\r\n{}", 400),
+    (b"POST /v1/oauth/token HTTP/1.1\r\n" + HOST + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n{}", 413),
 ])
 def test_what_the_library_refuses_ends_the_connection(service, sent, status):
     got, closed = talk(service, sent, wait=12)
@@ -227,6 +305,21 @@ def test_large_body_is_413(service, chunked):
     assert answers(got) == [413] and problem(got)["code"] == "body_too_large"
 
 
+def test_limits_of_body_depth_and_head_are_settings(serving):
+    with serving(body_limit=2000, depth_limit=4, header_limit=4096) as service:
+        assert problem(talk(service, post(b" " * 2001))[0])["code"] == "body_too_large"
+        assert problem(talk(service, post(b" " * 2000))[0])["code"] == "json_invalid"
+        assert problem(talk(service, post(b"[" * 5 + b"]" * 5))[0])["code"] == "json_too_deep"
+        assert problem(talk(service, post(b"[" * 4 + b"]" * 4))[0])["code"] == "body_invalid"
+        assert answers(talk(service, get("/v1/api-info", "X: " + "a" * 5000))[0]) == [431]
+
+
+@pytest.mark.parametrize("expectation", ["100-continue", "anything"])
+def test_an_expectation_does_not_hold_the_answer_up(service, expectation):
+    got, _ = talk(service, post(b"{}", "Expect: " + expectation))
+    assert answers(got)[-1] == 400 and problem(got[got.rindex(b"HTTP/1.1 "):])["code"] == "body_invalid"
+
+
 def test_body_where_none_is_taken_is_400(service):
     sent = b"GET /v1/api-info HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"
     got, _ = talk(service, sent)
@@ -262,6 +355,22 @@ def test_trace_is_joined(service):
     assert b"00f067aa0ba902b7" not in got
 
 
+@pytest.mark.parametrize("parent", [
+    "", "00", "00-" + "0" * 32 + "-00f067aa0ba902b7-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-" + "0" * 16 + "-01", "\x80" * 55, "x" * 5000,
+])
+def test_a_bad_trace_begins_a_new_one(service, parent):
+    got, _ = talk(service, get("/v1/nothing", "traceparent: " + parent))
+    assert answers(got) == [404]
+    assert re.fullmatch("[0-9a-f]{32}", problem(got)["trace_id"]) and problem(got)["trace_id"].lower() not in parent.lower()
+
+
+def test_bytes_that_are_no_utf8_in_a_header_hide_nothing(service):
+    sent = b"GET /v1/nothing HTTP/1.1\r\n" + HOST + b"X-A: \xff\xfe\r\nAccept-Language: sv\r\nConnection: close\r\n\r\n"
+    assert problem(talk(service, sent)[0])["title"] == "Finns inte"
+
+
 def test_language_follows_the_caller(service):
     got, _ = talk(service, get("/v1/nothing", "Accept-Language: sv-SE, en;q=0.5"))
     assert b"\r\nContent-Language: sv\r\n" in got and problem(got)["title"] == "Finns inte"
@@ -278,7 +387,7 @@ def test_log_names_the_route_and_never_the_path(service):
 
 
 def test_browsers_of_configured_origins_may_read(serving):
-    with serving(cors_origins="https://app.utvag.example") as service:
+    with serving(cors_origins="https://app.utvag.example,https://two.example:8443") as service:
         url = f"http://127.0.0.1:{service.port}/v1/api-info"
         known = requests.get(url, headers={"Origin": "https://app.utvag.example"}, timeout=10)
         assert known.headers["Access-Control-Allow-Origin"] == "https://app.utvag.example"
@@ -288,6 +397,16 @@ def test_browsers_of_configured_origins_may_read(serving):
         asked = {"Origin": "https://app.utvag.example", "Access-Control-Request-Method": "GET"}
         preflight = requests.options(url, headers=asked, timeout=10)
         assert preflight.status_code == 204 and "GET" in preflight.headers["Access-Control-Allow-Methods"]
+        assert "If-Match" in preflight.headers["Access-Control-Allow-Headers"]
+        assert "Access-Control-Allow-Credentials" not in preflight.headers
+        exposed = known.headers["Access-Control-Expose-Headers"].split(", ")
+        assert {"ETag", "Link", "Location", "RateLimit", "Retry-After", "traceparent"} <= set(exposed)
+        for origin in ("null", "https://app.utvag.example.evil.example", "http://app.utvag.example",
+                       "https://app.utvag.example,https://two.example:8443", "HTTPS://APP.UTVAG.EXAMPLE", "*", ""):
+            refused = requests.options(url, headers=asked | {"Origin": origin}, timeout=10)
+            assert not [name for name in refused.headers if name.lower().startswith("access-control-")], origin
+        two = requests.get(url.replace("api-info", "nothing"), headers={"Origin": "https://two.example:8443"}, timeout=10)
+        assert two.status_code == 404 and two.headers["Access-Control-Allow-Origin"] == "https://two.example:8443"
 
 
 # -- time ----------------------------------------------------------------------------------------------------------
@@ -329,6 +448,40 @@ def test_slow_connections_end(hasty, first, drip):
     assert closes_within(hasty, first, drip, 6)
 
 
+@pytest.mark.parametrize("kind", ["-H", "-B"])
+def test_a_crowd_of_slow_clients_ends_and_holds_nobody_up(hasty, kind):
+    """slowhttptest: headers (slowloris), and bodies, a few bytes a second from a hundred connections."""
+    crowd = subprocess.Popen(
+        ["slowhttptest", kind, "-c", "100", "-r", "100", "-i", "1", "-l", "20", "-s", "4000", "-x", "20", "-t",
+         "GET" if kind == "-H" else "POST", "-p", "3", "-u", f"http://127.0.0.1:{hasty.port}/v1/oauth/token"],
+        stdout=subprocess.PIPE, text=True)
+    slowest, begun = 0.0, time.monotonic()
+    while crowd.poll() is None:
+        begin = time.monotonic()
+        assert requests.get(f"http://127.0.0.1:{hasty.port}/v1/api-info", timeout=10).status_code == 200
+        slowest = max(slowest, time.monotonic() - begin)
+        time.sleep(0.1)
+    assert slowest < 1
+    assert 2 <= time.monotonic() - begun < 10
+    assert "Exit status: No open connections left" in re.sub(r"\x1b\[[0-9;]*m", "", crowd.stdout.read())
+
+
+def test_whoever_does_not_read_her_answer_is_cut_off(hasty):
+    """Slow reading: the answer must be out within the idle time."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(("127.0.0.1", hasty.port))
+        for _ in range(20):  # more than the buffers of both sides hold
+            connection.sendall(get("/v1/openapi.json").replace(b"close", b"keep-alive"))
+        time.sleep(6)
+        connection.settimeout(5)
+        with pytest.raises((ConnectionError, EOFError)):
+            while connection.recv(65536):
+                pass
+            raise EOFError
+    requests.get(f"http://127.0.0.1:{hasty.port}/v1/api-info", timeout=10)
+
+
 # -- load and stop -------------------------------------------------------------------------------------------------
 
 def wrong_login(service, answers_):
@@ -346,6 +499,34 @@ def test_overload_is_503_with_retry_after(serving):
         refused = [answer for answer in seen if answer.status_code == 503]
         assert refused and all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
         assert refused[0].json()["code"] == "overloaded"
+
+
+def held(service, count):
+    """Connections that have each had an answer, and stay."""
+    connections = [socket.create_connection(("127.0.0.1", service.port), timeout=10) for _ in range(count)]
+    for connection in connections:
+        connection.sendall(GOOD)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return connections
+
+
+def is_turned_away(service):
+    try:
+        got, closed = talk(service, GOOD)
+        return closed and not got
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("setting", ["connections_per_address", "connections"])
+def test_connections_above_the_limit_are_turned_away(serving, setting):
+    with serving(**{setting: 5}) as service:
+        connections = held(service, 5)
+        assert is_turned_away(service)
+        for connection in connections:
+            connection.close()
+        time.sleep(0.5)
+        assert answers(talk(service, get("/v1/api-info"))[0]) == [200]
 
 
 def test_request_in_flight_ends_when_the_service_stops(serving):
