@@ -218,12 +218,14 @@ static bool check_headers(struct contract *contract, const json_t *headers, cons
     return true;
 }
 
-static bool check_response(struct contract *contract, const json_t *node, const char *place, const char **answer_type)
+/* *answer_type and *schema become those of its first media type, NULL for an empty answer. */
+static bool check_response(struct contract *contract, const json_t *node, const char *place, const char **answer_type,
+                           const struct schema **schema)
 {
     static const char *const keys[] = { "description", "headers", "content", NULL };
     const char *type;
     json_t *media;
-    const struct schema *schema;
+    const struct schema *other;
     if (!(node = contract_follow(contract, node, "responses", &place))) return false;
     if (!contract_check_keys(contract, node, place, keys) ||
         !contract_check_text(contract, node, place, "description") ||
@@ -231,9 +233,11 @@ static bool check_response(struct contract *contract, const json_t *node, const 
         return false;
     const json_t *content = json_object_get(node, "content");
     *answer_type = NULL;
+    *schema = NULL;
     json_object_foreach((json_t *)content, type, media) {
+        const char *inner = contract_text(contract, "%s/content/%s", place, type);
+        if (!check_media(contract, media, inner, *answer_type ? &other : schema)) return false;
         if (!*answer_type) *answer_type = type;
-        if (!check_media(contract, media, contract_text(contract, "%s/content/%s", place, type), &schema)) return false;
     }
     return true;
 }
@@ -242,17 +246,19 @@ static bool read_responses(struct draft *draft)
 {
     struct contract_operation *operation = draft->operation;
     const char *status, *answer_type;
+    const struct schema *answer;
     json_t *node;
     json_object_foreach(json_object_get(draft->node, "responses"), status, node) {
         const char *place = contract_text(draft->contract, "%s/responses/%s", draft->place, status);
         if (strlen(status) != 3 || status[strspn(status, "0123456789")])
             return contract_fail(draft->contract, place, "a response has a status of three digits");
-        if (!check_response(draft->contract, node, place, &answer_type)) return false;
+        if (!check_response(draft->contract, node, place, &answer_type, &answer)) return false;
         if (strcmp(status, "429") == 0) operation->limited = true;
         if (*status != '2') continue;
         if (operation->success) return contract_fail(draft->contract, place, "there are two 2xx responses");
         sscanf(status, "%d", &operation->success);
         operation->answer_type = answer_type;
+        operation->answer = answer;
     }
     return operation->success || contract_fail(draft->contract, draft->place, "a 2xx response is missing");
 }
@@ -274,6 +280,21 @@ static bool read_sort(struct draft *draft)
         if (!is_order(json_string_value(json_array_get(orders, i))))
             return contract_fail(draft->contract, draft->place, "sort takes columns in snake_case, with or without -");
     return is_in(orders, order) || contract_fail(draft->contract, draft->place, "x-sort is not in sort's enum");
+}
+
+/* What `fields` chooses from: the members of an answer, or of a list's records. */
+static bool read_record(struct draft *draft)
+{
+    struct contract_operation *operation = draft->operation;
+    const struct schema *record = operation->answer;
+    if (record && operation->list) {
+        const struct schema *list = schema_member(record, operation->list);
+        record = list ? list->items : NULL;
+        if (!record) return contract_fail(draft->contract, draft->place, "x-list is no array of the answer");
+    }
+    if (record && (record->property_count || record->one_of_count)) operation->record = record;
+    return operation->record || !contract_parameter(operation, IN_QUERY, "fields") ||
+           contract_fail(draft->contract, draft->place, "fields, where the answer has no members");
 }
 
 static bool read_purpose(struct draft *draft)
@@ -300,7 +321,7 @@ static bool read_extensions(struct draft *draft)
     const char *location = text_of(draft->node, "x-location");
     if (location && *location != '/') return contract_fail(draft->contract, draft->place, "x-location begins with /");
     if (location) operation->location = contract_text(draft->contract, "%s%s", draft->path->base, location);
-    return read_purpose(draft) && read_sort(draft);
+    return read_purpose(draft) && read_sort(draft) && read_record(draft);
 }
 
 static bool check_tags(struct draft *draft)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "utvag/db.h"
+#include "utvag/fields.h"
 #include "utvag/identify.h"
 #include "utvag/log.h"
 #include "utvag/metrics.h"
@@ -32,7 +33,8 @@ static struct problem journey(struct request *rq, struct response *rs, bool *car
     TRY(identify_authorise(rq));
     TRY(validate_request(rq));
     *carried_out = true;
-    return rq->contract->operation->run(rq, rs);
+    TRY(rq->contract->operation->run(rq, rs));
+    return fields_select(rq, rs);
 }
 
 /* A refusal on case data is a trace too, durable before the answer (GDPR, article 5.2): without it no such answer.

@@ -28,6 +28,8 @@ const struct text text_platform[] = {
     { "parameter_repeated", 0, NULL, "Parametern får anges en gång.", "The parameter may be given once." },
     { "parameters_invalid", 0, NULL, "En eller flera parametrar är fel. Se errors.",
       "One or more parameters are wrong. See errors." },
+    { "field_unknown", 0, NULL, "Nämner en medlem som svaret inte har.",
+      "Names a member that the answer does not have." },
     { "if_match_required", 0, NULL, "Ange i If-Match den ETag som du senast läste.",
       "State in If-Match the ETag that you last read." },
     { "if_match_invalid", 0, NULL, "If-Match ska vara en enda ETag från den här tjänsten.",

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "utvag/body.h"
+#include "utvag/fields.h"
 
 enum { FAULTS = 100 };
 
@@ -119,6 +120,7 @@ struct problem validate_request(struct request *rq)
 {
     TRY(check_path(rq));
     TRY(check_parameters(rq));
+    TRY(fields_check(rq));
     TRY(check_version(rq));
     TRY(check_accept(rq));
     return body_read(rq);

@@ -36,16 +36,18 @@ struct contract_operation {
     const char *const *body_types; /* media types, lower case, ended by NULL */
     bool form;                     /* the body is application/x-www-form-urlencoded */
 
-    int success;             /* the one 2xx status declared */
-    const char *answer_type; /* its media type, or NULL for an empty answer */
-    const char *list;        /* x-list: the plural member that holds a page, or NULL */
-    const char *location;    /* x-location: template of the Location header, with {id} */
-    const char *purpose;     /* x-purpose: why case data is used when the caller does not say; NULL: no case data */
-    const char *action;      /* x-action: the name under `actions` of an application */
-    const char *event;       /* x-event: type of the outbox row */
-    const char *sort;        /* default of the `sort` parameter, or NULL */
-    bool limited;            /* 429 is among the responses: requests are counted */
-    bool personal;           /* x-purpose is set: answers are no-store and audited */
+    int success;                 /* the one 2xx status declared */
+    const char *answer_type;     /* its media type, or NULL for an empty answer */
+    const struct schema *answer; /* the schema of its body, or NULL */
+    const struct schema *record; /* of one record: the answer's, or that of a list's items; NULL if it has no members */
+    const char *list;            /* x-list: the plural member that holds a page, or NULL */
+    const char *location;        /* x-location: template of the Location header, with {id} */
+    const char *purpose;         /* x-purpose: why case data is used when the caller does not say; NULL: no case data */
+    const char *action;          /* x-action: the name under `actions` of an application */
+    const char *event;           /* x-event: type of the outbox row */
+    const char *sort;            /* default of the `sort` parameter, or NULL */
+    bool limited;                /* 429 is among the responses: requests are counted */
+    bool personal;               /* x-purpose is set: answers are no-store and audited */
 
     const struct operation *operation; /* bound by contract_bind */
 };

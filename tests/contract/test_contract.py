@@ -196,7 +196,13 @@ def test_filters_are_members_of_the_record(operation):
 def test_every_query_parameter_means_something(operation):
     for parameter in operation.parameters:
         if parameter["in"] == "query":
-            assert "x-column" in parameter or parameter["name"] in ("limit", "cursor", "page", "count", "sort")
+            assert "x-column" in parameter or parameter["name"] in ("limit", "cursor", "page", "count", "sort", "fields")
+
+
+@each_operation
+def test_members_of_a_record_can_be_chosen(operation):
+    """Wherever someone reads records; what is open is about the interface itself."""
+    assert (operation.parameter("fields", "query") is not None) == (operation.method == "GET" and not operation.open)
 
 
 # -- examples ------------------------------------------------------------------------------------------------------
