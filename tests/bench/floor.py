@@ -54,7 +54,7 @@ def gapped(value, known):
     for text, gap in known.items():
         value = value.replace(text, gap)
     # A new record's id, which record_seal put into the body.
-    return re.sub(r'("id":")[0-9a-f-]{36}"', r'\1{b}"', value) if value.startswith("{") else value
+    return re.sub(r'("id": ?")[0-9a-f-]{36}"', r'\1{b}"', value) if value.startswith("{") else value
 
 
 def settings(cluster, database):
@@ -105,7 +105,7 @@ def run_pgbench(url, options, script, definitions, connections, seconds, transac
     done = subprocess.run(command, env=environment(options), capture_output=True, text=True)
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
     if done.returncode or not found:
-        raise SystemExit("pgbench: " + done.stderr[-2000:])
+        raise SystemExit("pgbench: " + done.stderr[:2000])
     return float(found[1])
 
 

@@ -45,7 +45,7 @@ class Bench:
 
     def start(self):
         stamp = hashlib.sha256()
-        for path in sorted([*(ROOT / "sql").rglob("*.*"), HERE / "load.c", HERE / "run.py"]):
+        for path in sorted([*(ROOT / "sql").rglob("*.*"), HERE / "load.c"]):
             stamp.update(path.read_bytes())
         made = self.folder / "made"
         fresh = not made.exists() or made.read_text() != stamp.hexdigest()
@@ -70,7 +70,7 @@ class Bench:
     def load(self, size):
         """A database with so many applicants, to be copied."""
         name = f"load_{size}"
-        if self.sql("postgres", "SELECT FROM pg_database WHERE datname = %s", name):
+        if self.sql("postgres", "SELECT 1 FROM pg_database WHERE datname = %s", name):
             return name
         report.say(f"Loading {size} applicants")
         self.cluster.drop(name + "_new")
@@ -130,7 +130,7 @@ def measure_floor(bench, service, case, steps, options, parts):
     transactions = None
     if case.once:
         transactions = len(parts[0]) // connections
-        case.pgbench["sets"] = [f"\\set k :k + 1", f"\\set r {parts[0].start} + :client_id * {transactions} + :k"]
+        case.pgbench["sets"] = ["\\set k :k + 1", f"\\set r {parts[0].start} + :client_id + {connections} * :k"]
     definitions = floor.write_pgbench(steps, case, script) + (["-D", "k=-1"] if case.once else [])
     pgbench = floor.run_pgbench(url, options, script, definitions, connections, bench.options.seconds + WARM, transactions)
     rows = bench.write("rows", report.table(case.floor_rows(parts[1] if case.once else None)))
