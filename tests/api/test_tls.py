@@ -1,0 +1,114 @@
+"""TLS that the service ends itself: 1.2 or later, and with an authority for clients, nobody but its clients."""
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+import requests
+
+from certificates import Authority
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ours"), "ours")
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("theirs"), "theirs")
+
+
+@pytest.fixture(scope="module")
+def plain(serving, ours):
+    certificate, key = ours.issue("server")
+    with serving(tls_certificate=certificate, tls_key=key, request_seconds=2, idle_seconds=3) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def mutual(serving, ours):
+    certificate, key = ours.issue("mutual-server")
+    with serving(tls_certificate=certificate, tls_key=key, tls_client_ca=ours.certificate) as running:
+        yield running
+
+
+def get(service, ours, path="/v1/api-info", **options):
+    return requests.get(f"https://127.0.0.1:{service.port}{path}", verify=str(ours.certificate), timeout=10, **options)
+
+
+def s_client(service, *arguments, sent=b""):
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{service.port}", *map(str, arguments)],
+                          input=sent, capture_output=True, timeout=20)
+    return done.returncode, done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+
+
+def test_answers_come_over_tls_and_say_so(plain, ours):
+    answer = get(plain, ours, "/v1")
+    assert answer.status_code == 200
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+    assert answer.json()["_links"]["self"]["href"] == f"https://127.0.0.1:{plain.port}/v1"
+
+
+@pytest.mark.parametrize("version, taken", [("-tls1_3", True), ("-tls1_2", True), ("-tls1_1", False), ("-tls1", False)])
+def test_versions_before_1_2_are_refused(plain, version, taken):
+    status, text = s_client(plain, version, "-cipher", "ALL:@SECLEVEL=0")
+    assert (status == 0) == taken, text
+    assert ("Cipher is (NONE)" in text) == (not taken)
+
+
+@pytest.mark.parametrize("cipher", ["AES128-SHA", "AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA", "NULL", "3DES"])
+def test_ciphers_without_secrecy_or_integrity_are_refused(plain, cipher):
+    status, _ = s_client(plain, "-tls1_2", "-cipher", cipher + ":@SECLEVEL=0")
+    assert status != 0
+
+
+def test_plain_http_gets_no_answer(plain):
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as connection:
+        connection.sendall(b"GET /v1/api-info HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"HTTP/1" not in connection.recv(1000)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01"])
+def test_a_handshake_that_does_not_go_on_ends(plain, sent):
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as connection:
+        connection.sendall(sent)
+        with contextlib.suppress(OSError):
+            while connection.recv(1000):
+                pass
+    assert time.monotonic() - begin < 6
+
+
+def test_a_client_of_ours_is_served(mutual, ours):
+    answer = get(mutual, ours, cert=ours.issue("client"))
+    assert answer.status_code == 200
+
+
+def test_who_shows_no_certificate_is_refused_and_cut_off(mutual, ours):
+    answer = get(mutual, ours)
+    assert answer.status_code == 401 and answer.json()["code"] == "client_certificate_required"
+    assert answer.headers["Connection"].lower() == "close"
+    assert get(mutual, ours, "/v1/nothing").status_code == 401, "before anything else"
+
+
+def test_a_stranger_is_refused(mutual, ours, theirs):
+    for path in ("/v1/api-info", "/v1/health/live", "/v1/applicants"):
+        assert get(mutual, ours, path, cert=theirs.issue("client")).status_code == 401
+
+
+def test_a_namesake_of_our_authority_is_a_stranger(mutual, ours, tmp_path):
+    assert get(mutual, ours, cert=Authority(tmp_path, "ours").issue("client")).status_code == 401
+
+
+def test_an_expired_certificate_is_refused(mutual, ours):
+    certificate, key = ours.issue("late", days=-1)
+    context = ssl.create_default_context(cafile=ours.certificate)
+    context.load_cert_chain(certificate, key)
+    with socket.create_connection(("127.0.0.1", mutual.port), timeout=10) as raw:
+        with context.wrap_socket(raw, server_hostname="127.0.0.1") as connection:
+            connection.sendall(b"GET /v1/api-info HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 401 " in connection.recv(1000)
