@@ -1,5 +1,6 @@
 /* The interface about itself: its links, its contract, its health. Open to all; nothing here is about anyone. */
 #include <string.h>
+#include <time.h>
 
 #include "utvag/config.h"
 #include "utvag/db.h"
@@ -76,6 +77,43 @@ static struct problem get_openapi_json(struct request *rq, struct response *rs)
     return answer_text(rq, rs, text, length);
 }
 
+/* RFC 9116. It may not say that it holds for ever: it holds for half a year from the day that it is read. */
+static struct problem get_security_text(struct request *rq, struct response *rs)
+{
+    enum { DAY = 86400, DAYS = 180 };
+    const json_t *contact = json_object_get(json_object_get(contract_tree(rq->service->contract), "info"), "contact");
+    const char *email = json_string_value(json_object_get(contact, "email"));
+    time_t until = (time(NULL) / DAY + DAYS) * DAY;
+    struct tm day;
+    char expires[32];
+    strftime(expires, sizeof expires, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&until, &day));
+    const char *text =
+        arena_text(rq->arena, "Contact: mailto:%s\nExpires: %s\nPreferred-Languages: sv, en\nCanonical: %s%s\n",
+                   email ? email : "", expires, rq->service->config->base_url, rq->contract->path);
+    if (!text) return problem(500, "out_of_memory");
+    respond_body(rs, 200, "text/plain; charset=utf-8", text, strlen(text));
+    return PROBLEM_NONE;
+}
+
+static json_t *catalogue_link(const struct request *rq, const char *path, const char *type)
+{
+    return json_pack("[{s:o, s:s}]", "href", json_sprintf("%s%s", rq->service->config->base_url, path), "type", type);
+}
+
+/* RFC 9727 */
+static struct problem get_api_catalog(struct request *rq, struct response *rs)
+{
+    json_t *catalogue = json_pack("{s:[{s:o, s:o, s:o, s:o}]}", "linkset", "anchor",
+                                  json_sprintf("%s/v1", rq->service->config->base_url), "service-desc",
+                                  catalogue_link(rq, "/v1/openapi.yaml", "application/yaml"), "service-meta",
+                                  catalogue_link(rq, "/v1/api-info", "application/json"), "status",
+                                  catalogue_link(rq, "/v1/health/ready", "application/json"));
+    respond_json(rq, rs, 200, catalogue);
+    json_decref(catalogue);
+    if (rs->status == 200) rs->type = "application/linkset+json; profile=\"https://www.rfc-editor.org/info/rfc9727\"";
+    return PROBLEM_NONE;
+}
+
 static struct problem answer_status(struct response *rs, const char *body)
 {
     respond_body(rs, 200, "application/json", body, strlen(body));
@@ -102,5 +140,7 @@ const struct operation system_operations[] = {
     { "getOpenapiJson", get_openapi_json, NULL, NULL },
     { "getLiveness", get_liveness, NULL, NULL },
     { "getReadiness", get_readiness, NULL, NULL },
+    { "getSecurityText", get_security_text, NULL, NULL },
+    { "getApiCatalog", get_api_catalog, NULL, NULL },
     { 0 },
 };

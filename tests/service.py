@@ -63,7 +63,9 @@ class Client(requests.Session):
             self.shared = False
         elif self.credentials and time.time() - self.asked > TOKEN_AGE:
             self.share_token() if self.shared else self.ask_token()
-        if url.startswith("/"):
+        if url.startswith("/.well-known/"):
+            url = self.service.url.removesuffix("/v1") + url
+        elif url.startswith("/"):
             url = self.service.url + url
         return super().request(method, url, timeout=options.pop("timeout", 30), **options)
 

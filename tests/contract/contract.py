@@ -58,6 +58,10 @@ class Operation:
         return int(min(status for status in self.responses if status.startswith("2")))
 
     @property
+    def answers_json(self):
+        return any("json" in kind for kind in self.responses[str(self.success)].get("content", {}))
+
+    @property
     def form(self):
         return "application/x-www-form-urlencoded" in self.bodies
 

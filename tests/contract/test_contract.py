@@ -52,6 +52,7 @@ def test_open_operations_are_those_that_must_be():
     """A new operation is not open by mistake."""
     assert {operation.id for operation in OPERATIONS if operation.open} == {
         "getRoot", "getApiInfo", "getOpenapiYaml", "getOpenapiJson", "getLiveness", "getReadiness",
+        "getSecurityText", "getApiCatalog",
         "issueToken", "createSession", "acceptInvitation",
     }
 
@@ -245,6 +246,8 @@ PLURAL = re.compile(r"([a-z-]+s|children)")
 SINGLE = {"api-info", "openapi.yaml", "openapi.json", "health", "live", "ready", "oauth", "token", "search"}
 # VER.07 of the national profile gives these names.
 GIVEN = {"apiName", "apiVersion", "apiReleased", "apiDocumentation", "apiStatus"}
+# RFC 9264 gives these.
+LINK_SET = {"linkset", "service-desc", "service-meta", "status"}
 # What a date or a time means, when its suffix does not say `_on` or `_at`: a limit, or the field's own term.
 LIMIT = re.compile(r"birth_date|[a-z_]+_(from|until|by)")
 PLURAL_MEMBER = re.compile(r"[a-z_]+s|children|means_of_control|blocked_by")
@@ -252,7 +255,7 @@ PLURAL_MEMBER = re.compile(r"[a-z_]+s|children|means_of_control|blocked_by")
 
 @each_operation
 def test_paths_are_lower_case_with_hyphens(operation):
-    assert re.fullmatch(r"/|(/([a-z]+(-[a-z]+)*|\{[a-z_]+\}|openapi\.(yaml|json)))+", operation.path)
+    assert re.fullmatch(r"/|(/([a-z]+(-[a-z]+)*|\{[a-z_]+\}|openapi\.(yaml|json)))+|/\.well-known/[a-z-]+(\.(txt|json))?", operation.path)
     assert len(operation.path) < 200
 
 
@@ -274,7 +277,7 @@ def test_collections_are_plural(operation):
 def test_members_are_named_alike_and_described(name):
     assert SCHEMAS[name].get("description"), name
     for place, member, schema in contract.members(contract.resolve(SCHEMAS[name])):
-        if member not in GIVEN | {"_meta", "_links"}:
+        if member not in GIVEN | {"_meta", "_links"} | (LINK_SET if name == "ApiCatalog" else set()):
             assert SNAKE.fullmatch(member), place
         assert schema.get("description"), f"{place} is not described"
         kind, form = schema.get("type", "string"), schema.get("format")
@@ -291,7 +294,7 @@ def test_members_are_named_alike_and_described(name):
             assert member.endswith("_on") or LIMIT.fullmatch(member) or member in GIVEN, place
         if member.endswith("_id") and member not in ("external_id", "client_id", "trace_id"):
             assert form == "uuid", place
-        if "array" in kinds:
+        if "array" in kinds and name != "ApiCatalog":
             assert PLURAL_MEMBER.fullmatch(member), f"{place} is a list: plural"
         assert "number" not in kinds, f"{place}: a float is never exact"
 
