@@ -16,7 +16,7 @@ from service import Client, Service
 NEW = {"alias": "Lisen", "protection": "none"}
 AWAY, BACK_WITHIN = 3, 5  # seconds
 READY = b"Z\x00\x00\x00\x05I"  # ReadyForQuery, idle: the transaction has ended
-KILLS, WRITERS = 10, 4
+KILLS, WRITERS = 50, 4
 
 
 class Proxy:
