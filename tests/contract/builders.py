@@ -26,7 +26,8 @@ def made(answer, status=201):
 
 def principal(client):
     """The id of whom a client is signed in as."""
-    client.get("/codes")
+    if "Authorization" not in client.headers:
+        client.get("/codes")
     payload = client.headers["Authorization"].split(".")[1]
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
 
