@@ -3,8 +3,8 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 import time
+import warnings
 
 import pytest
 import requests
@@ -40,10 +40,20 @@ def get(service, ours, path="/v1/api-info", **options):
     return requests.get(f"https://127.0.0.1:{service.port}{path}", verify=str(ours.certificate), timeout=10, **options)
 
 
-def s_client(service, *arguments, sent=b""):
-    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{service.port}", *map(str, arguments)],
-                          input=sent, capture_output=True, timeout=20)
-    return done.returncode, done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+def shakes_hands(service, version, ciphers="ALL"):
+    """Whether the service agrees on this version with a client that knows no other, and that takes these ciphers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers(ciphers + ":@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as raw:
+        try:
+            with context.wrap_socket(raw) as connection:
+                return bool(connection.cipher())
+        except (ssl.SSLError, ConnectionError):
+            return False
 
 
 def test_answers_come_over_tls_and_say_so(plain, ours):
@@ -53,17 +63,20 @@ def test_answers_come_over_tls_and_say_so(plain, ours):
     assert answer.json()["_links"]["self"]["href"] == f"https://127.0.0.1:{plain.port}/v1"
 
 
-@pytest.mark.parametrize("version, taken", [("-tls1_3", True), ("-tls1_2", True), ("-tls1_1", False), ("-tls1", False)])
+@pytest.mark.parametrize("version, taken", [
+    (ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1, False),
+])
 def test_versions_before_1_2_are_refused(plain, version, taken):
-    status, text = s_client(plain, version, "-cipher", "ALL:@SECLEVEL=0")
-    assert (status == 0) == taken, text
-    assert ("Cipher is (NONE)" in text) == (not taken)
+    assert shakes_hands(plain, version) is taken
 
 
-@pytest.mark.parametrize("cipher", ["AES128-SHA", "AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA", "NULL", "3DES"])
-def test_ciphers_without_secrecy_or_integrity_are_refused(plain, cipher):
-    status, _ = s_client(plain, "-tls1_2", "-cipher", cipher + ":@SECLEVEL=0")
-    assert status != 0
+@pytest.mark.parametrize("cipher, taken", [
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", True), ("ECDHE-ECDSA-CHACHA20-POLY1305", True),
+    ("AES256-GCM-SHA384", False), ("AES128-SHA", False), ("ECDHE-ECDSA-AES128-SHA", False),
+    ("ECDHE-ECDSA-AES256-SHA384", False), ("ECDHE-ECDSA-NULL-SHA", False), ("AECDH-AES128-SHA", False),
+])
+def test_ciphers_without_secrecy_or_integrity_are_refused(plain, cipher, taken):
+    assert shakes_hands(plain, ssl.TLSVersion.TLSv1_2, cipher) is taken
 
 
 def test_plain_http_gets_no_answer(plain):
