@@ -361,13 +361,14 @@ static void copies_end(void)
 /* Number r is the r-th of persons × kinds of need; neighbours are of different kinds, which take turns in deciding.
    id: md5('ready ' || r), need: md5('ready need ' || r). */
 static const char ready_sql[] =
-    "CREATE TEMP TABLE ready AS SELECT r, p.id AS person_id, p.agency_id, md5('ready ' || r)::uuid AS id,"
-    "  md5('ready need ' || r)::uuid AS need_id, md5('ready certification ' || r)::uuid AS certification_id,"
-    "  c.code AS category_code FROM generate_series(0, %ld - 1) r"
-    "  JOIN (SELECT *, row_number() OVER (ORDER BY id) - 1 AS at, count(*) OVER () AS count FROM"
-    "        (SELECT id, agency_id FROM persons WHERE NOT protected AND kind = 'applicant' LIMIT %ld) q) p"
-    "    ON p.at = r %% p.count"
-    "  JOIN need_categories c ON c.position = 1 + (r + r / p.count) %% 26;"
+    "CREATE TEMP TABLE ready AS WITH who AS MATERIALIZED ("
+    "  SELECT id, agency_id, row_number() OVER (ORDER BY id) - 1 AS at FROM"
+    "   (SELECT id, agency_id FROM persons WHERE NOT protected AND kind = 'applicant' LIMIT %ld) q),"
+    " places AS MATERIALIZED (SELECT r, r %% w.count AS at, r / w.count AS round"
+    "  FROM generate_series(0, %ld - 1) r, (SELECT count(*) FROM who) w)"
+    " SELECT r, p.id AS person_id, p.agency_id, md5('ready ' || r)::uuid AS id, md5('ready need ' || r)::uuid AS need_id,"
+    "  md5('ready certification ' || r)::uuid AS certification_id, c.code AS category_code"
+    " FROM places JOIN who p USING (at) JOIN need_categories c ON c.position = 1 + (r + round) %% 26;"
     "INSERT INTO applications (id, person_id, agency_id, state, submitted_on, assigned_to, protected)"
     "  SELECT id, person_id, agency_id, 'ready_for_decision', current_date - 7, '%s', false FROM ready;"
     "INSERT INTO needs (id, application_id, person_id, category_code, status, proposed_by, concerns_child, requested_ore)"
@@ -382,9 +383,10 @@ static const char ready_sql[] =
 
 static void ready_make(PGconn *pg, long ready, long applicants)
 {
+    long persons = ready < applicants ? ready : applicants;
     char sql[sizeof ready_sql + 256];
     const char *worker = load.workers[0];
-    snprintf(sql, sizeof sql, ready_sql, ready, applicants, worker, worker, worker, worker, worker);
+    snprintf(sql, sizeof sql, ready_sql, persons, ready, worker, worker, worker, worker, worker);
     command(pg, sql);
 }
 
