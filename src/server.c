@@ -267,7 +267,7 @@ static void set_options(struct server *server, int fd, struct options *options)
     if (server->tls.certificate) {
         option(options, MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls.certificate);
         option(options, MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls.key);
-        option(options, MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(intptr_t)tls_priorities);
+        option(options, MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES);
     }
     if (server->tls.client_ca) option(options, MHD_OPTION_HTTPS_MEM_TRUST, 0, server->tls.client_ca);
     option(options, MHD_OPTION_END, 0, NULL);

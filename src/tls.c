@@ -11,8 +11,6 @@
 
 enum { PEM_LIMIT = 1 << 20 };
 
-const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-AES-128-CBC:-AES-256-CBC:-SHA1";
-
 static char *read_pem(const char *path)
 {
     FILE *file = fopen(path, "re");

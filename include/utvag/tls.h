@@ -12,7 +12,7 @@ struct tls {
 };
 
 /* TLS 1.2 or later, and of 1.2 only suites with forward secrecy and authenticated encryption. */
-extern const char tls_priorities[];
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-AES-128-CBC:-AES-256-CBC:-SHA1"
 
 /* Reads the files that the configuration names. False, with the reason logged, if one cannot be read. */
 bool tls_load(const struct config *config, struct tls *tls);

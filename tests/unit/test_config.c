@@ -108,6 +108,10 @@ START_TEST(a_bad_value_is_named)
     refuses("UTVAG_CORS_ORIGINS", "*");
     refuses("UTVAG_CORS_ORIGINS", "https://a.example,https://b.example/path");
     refuses("UTVAG_DOUBLE_GRANT_DAYS", "-1");
+    refuses("UTVAG_RATE_PER_MINUTE", "-1");
+    refuses("UTVAG_HEADER_LIMIT", "100");
+    refuses("UTVAG_PROXIES", "proxy.internal");
+    refuses("UTVAG_PROXIES", "127.0.0.1, ::1");
 }
 END_TEST
 

@@ -36,7 +36,7 @@ static void start(gnutls_session_t *session, unsigned flags, int end)
 {
     fcntl(end, F_SETFL, O_NONBLOCK);
     ck_assert_int_eq(gnutls_init(session, flags | GNUTLS_NONBLOCK), 0);
-    ck_assert_int_eq(gnutls_priority_set_direct(*session, tls_priorities, NULL), 0);
+    ck_assert_int_eq(gnutls_priority_set_direct(*session, TLS_PRIORITIES, NULL), 0);
     gnutls_credentials_set(*session, GNUTLS_CRD_CERTIFICATE, credentials);
     gnutls_transport_set_int(*session, end);
 }
