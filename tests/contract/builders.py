@@ -134,8 +134,8 @@ class Case:
     def tag(self, client, path):
         return client.get(path).headers.get("ETag", TAG)
 
-    def fill(self, body):
-        """The body with its example ids replaced by this case's."""
+    def fill(self, body, renew=fresh):
+        """The body with its example ids replaced by this case's; renew: what is done to what may be there once only."""
         ids = {
             "person_id": self.child, "related_person_id": self.applicant, "member_ids": [self.applicant, self.child],
             "need_id": self.needs[0], "need_ids": [self.needs[0]], "representative_id": self.representative,
@@ -144,10 +144,11 @@ class Case:
             "asked_on": today(), "answered_on": today(), "certified_on": today(), "expires_on": today(90),
         }
         if isinstance(body, list):
-            return [self.fill(item) for item in body]
+            return [self.fill(item, renew) for item in body]
         if not isinstance(body, dict):
             return body
-        return fresh({key: ids[key] if key in ids and value is not None else self.fill(value) for key, value in body.items()})
+        return renew({key: ids[key] if key in ids and value is not None else self.fill(value, renew)
+                      for key, value in body.items()})
 
     def ids(self):
         return [self.applicant, self.child, self.relation, self.household, self.eligibility, self.id, *self.needs,

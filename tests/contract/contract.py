@@ -40,6 +40,7 @@ class Operation:
         self.path = path
         self.method = method.upper()
         self.raw = item[method]
+        self.at_root = "servers" in item  # of the host, not below the interface's version
         self.id = self.raw["operationId"]
         self.parameters = resolve(item.get("parameters", []) + self.raw.get("parameters", []))
         self.responses = {status: resolve(answer) for status, answer in self.raw["responses"].items()}
