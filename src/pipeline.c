@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "utvag/config.h"
 #include "utvag/db.h"
 #include "utvag/fields.h"
 #include "utvag/identify.h"
@@ -14,6 +15,14 @@
 #include "utvag/respond.h"
 #include "utvag/router.h"
 #include "utvag/validate.h"
+
+/* Above the limit a request is refused before anyone asks who calls. What is never limited, such as health, answers. */
+static struct problem shed(const struct request *rq)
+{
+    bool over = metrics_in_flight_now(rq->service->metrics) > rq->service->config->in_flight;
+    if (!over || !rq->contract->limited) return PROBLEM_NONE;
+    return (struct problem){ .status = 503, .code = "overloaded", .retry_after = 1 };
+}
 
 /* A caller with a good token has a bucket of her own; whoever has none, or a bad one, shares that of the address. */
 static struct problem admit(struct request *rq)
@@ -29,6 +38,7 @@ static struct problem journey(struct request *rq, struct response *rs, bool *car
     TRY(request_guard(rq));
     TRY(router_match(rq->service->router, rq));
     if (!rq->contract) return respond_options(rq, rs);
+    TRY(shed(rq));
     TRY(admit(rq));
     TRY(identify_authorise(rq));
     TRY(validate_request(rq));

@@ -171,8 +171,6 @@ static void carry_out(struct server *server, struct request *rq, struct response
     if (service->config->tls_client_ca && !rq->certificate)
         pipeline_refuse(rq, rs,
                         (struct problem){ .status = 401, .code = "client_certificate_required", .close = true });
-    else if (metrics_in_flight_now(service->metrics) > service->config->in_flight)
-        pipeline_refuse(rq, rs, (struct problem){ .status = 503, .code = "overloaded", .retry_after = 1 });
     else
         pipeline_answer(rq, rs);
     metrics_in_flight(service->metrics, -1);
