@@ -10,6 +10,40 @@ OURS = "n.nspname IN ('public', 'vault')"
 BEFORE_ENTERING = set()
 
 
+# What runs with the owner's eyes, and who may call it; none: functions of the owner's own, and triggers. Each crosses the
+# policies on purpose: the guards of rules that look at every agency, and what keeps protection whole.
+OWNERS_EYES = {
+    "emit": {"utvag_admin", "utvag_auditor", "utvag_case", "utvag_finance", "utvag_login", "utvag_partner", "utvag_project",
+             "utvag_public"},
+    "create_registration": {"utvag_case", "utvag_partner", "utvag_public"},
+    "caller_is_listed": {"utvag_case", "utvag_partner"},
+    "expect_protection": {"utvag_case", "utvag_partner"},
+    "application_has_needs": {"utvag_case", "utvag_partner"},
+    "application_is_protected": {"utvag_case", "utvag_partner"},
+    "lapse_needs": {"utvag_case", "utvag_partner"},
+    "sees_concerned": {"utvag_case", "utvag_partner"},
+    "lock_applications_of": {"utvag_case"},
+    "officer_known": {"utvag_case"},
+    "officer_is_staff": {"utvag_case"},
+    "is_case_worker": {"utvag_case"},
+    "caller_prepared": {"utvag_case"},
+    "granted_elsewhere": {"utvag_case"},
+    "caller_is_overdue": {"utvag_case"},
+    "emergency_spent": {"utvag_case"},
+    "approve_principal": {"utvag_admin"},
+    "accept_invitation": {"utvag_login"},
+    "spread_protection": set(),
+    "fill_access_list": set(),
+    "same_persons": set(),
+    "close_persons": set(),
+}
+# What the service needs to look up who enters, and nothing else.
+ENTERING = {
+    "agencies.id", "agencies.status", "agencies.demo", "principals.id", "principals.kind", "principals.agency_id",
+    "principals.status", "principals.roles", "principals.token_epoch", "principals.demo",
+}
+
+
 def names(service, statement, *values):
     return {row[0] for row in service.sql(statement, *values)}
 
@@ -67,6 +101,23 @@ def test_audit_log_is_append_only_for_its_owner(service):
 def test_functions_with_the_owners_eyes_fix_their_search_path(service):
     assert names(service, f"""SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
         WHERE {OURS} AND p.prosecdef AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%%')""") == set()
+
+
+def test_functions_with_the_owners_eyes_are_called_by_whom_they_must_be(service):
+    callers = service.sql(f"""SELECT p.proname, array_agg(a.grantee::regrole::text) FILTER (WHERE a.grantee <> p.proowner)
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace LEFT JOIN LATERAL aclexplode(p.proacl) a ON true
+        WHERE {OURS} AND p.prosecdef AND p.prorettype <> 'trigger'::regtype GROUP BY p.oid""")
+    assert {name: set(roles or ()) for name, roles in callers} == OWNERS_EYES
+
+
+def test_utvag_app_reads_who_enters_and_writes_refusals(service):
+    assert names(service, f"""SELECT c.oid::regclass || ' ' || a.privilege_type FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
+        WHERE {OURS} AND a.grantee = 'utvag_app'::regrole""") == {"audit_events INSERT"}
+    assert names(service, """SELECT a.attrelid::regclass || '.' || attname FROM pg_attribute a, aclexplode(a.attacl) g
+        WHERE g.grantee = 'utvag_app'::regrole AND g.privilege_type = 'SELECT'""") == ENTERING
+    assert names(service, """SELECT 1 FROM pg_attribute a, aclexplode(a.attacl) g
+        WHERE g.grantee = 'utvag_app'::regrole AND g.privilege_type <> 'SELECT'""") == set()
 
 
 def test_before_entering_nothing_runs_with_the_owners_eyes(service):

@@ -151,12 +151,23 @@ def test_credentials_of_the_demo_are_for_their_owner_only(cluster):
     assert pathlib.Path(cluster.folder, "demo.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_starts_at_once(cluster, database):
-    began = time.monotonic()
-    service = Service(cluster, database).start()
-    took = time.monotonic() - began
-    service.stop()
-    assert took < (0.5 if "release" in binary() else 5)
+def slowdown():
+    """How many times slower a sanitizer may make the start: its runtime alone takes longer than we do."""
+    program = pathlib.Path(binary()).read_bytes()
+    return 10 if b"__asan_init" in program or b"__tsan_init" in program else 1
+
+
+def test_is_ready_within_half_a_second(cluster, database):
+    """The best of three, so that what else the machine does is not measured."""
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        service = Service(cluster, database).start()
+        ready = service.anyone().get("/health/ready")
+        took.append(time.monotonic() - began)
+        service.stop()
+        assert ready.status_code == 200
+    assert min(took) < 0.5 * slowdown(), took
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
