@@ -99,7 +99,7 @@ def write_pgbench(steps, case, path):
 
 
 def run_pgbench(url, options, script, definitions, connections, seconds, transactions=None):
-    length = ["-t", str(transactions)] if transactions else ["-T", str(seconds)]
+    length = ["-t", str(transactions)] if transactions else ["-T", str(round(seconds))]
     command = ["pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", "2", *length, "-f", str(script),
                *definitions, url]
     done = subprocess.run(command, env=environment(options), capture_output=True, text=True)
