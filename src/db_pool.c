@@ -118,13 +118,13 @@ static PGconn *connect_once(const struct pool *pool)
     return NULL;
 }
 
-/* A socket that is readable although nothing was asked was closed by the other side: better seen before a request
-   is sent into it, where its fate would be in doubt. */
+/* A socket that is readable although nothing was asked holds the server's farewell, or its end: better seen before a
+   request is sent into it, where its fate would be in doubt. libpq itself calls such a connection good until it reads
+   past the farewell. */
 static bool still_there(PGconn *pg)
 {
     struct pollfd ready = { .fd = PQsocket(pg), .events = POLLIN };
-    if (poll(&ready, 1, 0) <= 0) return PQstatus(pg) == CONNECTION_OK;
-    return PQconsumeInput(pg) && PQstatus(pg) == CONNECTION_OK;
+    return poll(&ready, 1, 0) == 0 && PQstatus(pg) == CONNECTION_OK;
 }
 
 static bool make_live(struct pool *pool, struct connection *connection)
