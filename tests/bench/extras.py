@@ -11,7 +11,7 @@ import time
 import cases
 from processes import rss
 
-WARM = 0.5
+WARM = 0.2
 
 
 def page_paths(bench, size):
@@ -38,11 +38,13 @@ def list_pages(bench, size):
             for path, query in page_paths(bench, size):
                 case = cases.Case("", role, "GET", f"{path}?limit=25" + (query and "&" + query), [()], {},
                                   {"X-Acting-Officer": "handl-1"} if role == "partner" else {})
-                done = bench.generate(service, bench.request(service, case), None, "-c", 1, "-w", WARM,
-                                      seconds=min(2, bench.options.seconds))
-                assert list(done["status"]) == ["200"], (role, path, query, done)
+                request = bench.request(service, case)
+                # The least of three: a median of one is that of the machine's other business.
+                runs = [bench.generate(service, request, None, "-c", 1, "-w", WARM, seconds=min(1, bench.options.seconds))
+                        for _ in range(3)]
+                assert all(list(run["status"]) == ["200"] for run in runs), (role, path, query, runs)
                 label = query.split("=")[0] + ("=" + query.split("=")[1] if query[:5] in ("sort=", "state", "prote") else "")
-                medians[f"{role} {path} {label}".strip()] = done["p50_us"]
+                medians[f"{role} {path} {label}".strip()] = min(run["p50_us"] for run in runs)
     return medians
 
 
