@@ -248,7 +248,7 @@ static void put_identifier(const struct person *person)
 static void put_access_list(const struct person *person)
 {
     if (person->agency[0] == '\\')
-        put(LISTS, "%s\tuser:%s\tregistration\n", person->id, load.workers[person->number % 2]);
+        put(LISTS, "%s\tuser:%s\tregistration\n", person->id, load.workers[person->number / 10 % 2]);
     else
         put(LISTS, "%s\tagency:%s:handl-%ld\tregistration\n", person->id, person->agency, person->number % 7);
     for (int i = 0; i < 2; i++) put(LISTS, "%s\tuser:%s\ttriage\n", person->id, load.triage[i]);
@@ -286,7 +286,7 @@ static void put_application(const struct person *person)
     seal(&sealing, "sealed", "{\"summary\":\"Behöver stöd till det mest nödvändiga medan kommunen utreder.\"}", sealed);
     put(APPLICATIONS, "%s\t%s\t%s\t%s\t%s\t%.10s\t%s\t\\N\t\\N\t%s\t%s\t%s\t%s\n", id, person->id, person->agency,
         reference(person, external), kinds[kind].state, kinds[kind].submitted ? person->created : "\\N",
-        kinds[kind].assigned ? load.workers[person->number % 2] : "\\N", person->protected ? "true" : "false",
+        kinds[kind].assigned ? load.workers[person->number / 10 % 2] : "\\N", person->protected ? "true" : "false",
         person->created, person->updated, sealed);
     for (long i = 0; i <= person->number % 2; i++) put_need(person, id, 2 * person->number + i, kinds[kind].need);
 }
