@@ -15,7 +15,9 @@ import requests
 from cluster import binary
 
 QUICK = 1.5  # seconds: an answer that waits for nobody, on a machine that is busy
-GOODPUT = 0.6  # of the peak, at three times saturation, generator and sanitizers on the same cores; the bench asks 0.9
+# Of the peak, at three times saturation, with the generator on the same cores. The bench measures it on a release build,
+# where 0.9 is asked; a sanitizer makes a refusal, which is all our own code, dearer than what PostgreSQL does.
+GOODPUT, GOODPUT_SANITIZED = 0.75, 0.3
 
 
 @pytest.fixture
@@ -91,6 +93,11 @@ def open_loop(service, tmp_path, path, headers, *options):
     return json.loads(done.stdout)
 
 
+def is_sanitized():
+    program = pathlib.Path(binary()).read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 def test_three_times_saturation_leaves_the_goodput(serving, tmp_path):
     with serving(in_flight=32, pool=8) as service:
         headers = headers_of(service.as_("partner", "handl-1"))
@@ -101,7 +108,8 @@ def test_three_times_saturation_leaves_the_goodput(serving, tmp_path):
             flood = open_loop(service, tmp_path, path, headers, "-c", 256, "-w", 0.5, "-d", 2, "-r", 3 * peak)
             assert set(flood["status"]) <= {"200", "503"}
             ratios.append(flood["good_per_second"] / peak)
-        assert max(ratios) >= GOODPUT, ratios
+        print(f"goodput of the peak: {ratios}")
+        assert max(ratios) >= (GOODPUT_SANITIZED if is_sanitized() else GOODPUT), ratios
         assert get(service, "/applicants", headers)[0].status_code == 200
 
 
