@@ -52,6 +52,10 @@ CREATE INDEX applications_by_reference_creation ON applications (external_id, cr
 CREATE INDEX applications_by_reference_change ON applications (external_id, updated_at, id) WHERE external_id IS NOT NULL;
 CREATE INDEX applications_by_agency_creation ON applications (agency_id, created_at, id);
 CREATE INDEX applications_by_agency_change ON applications (agency_id, updated_at, id);
+CREATE INDEX applications_by_agency_assignee_creation ON applications (agency_id, assigned_to, created_at, id)
+    WHERE assigned_to IS NOT NULL;
+CREATE INDEX applications_by_agency_assignee_change ON applications (agency_id, assigned_to, updated_at, id)
+    WHERE assigned_to IS NOT NULL;
 CREATE INDEX applications_by_agency_state_creation ON applications (agency_id, state, created_at, id);
 CREATE INDEX applications_by_agency_state_change ON applications (agency_id, state, updated_at, id);
 
@@ -540,7 +544,7 @@ CREATE FUNCTION application_births(application uuid, person uuid) RETURNS SETOF 
         (SELECT coalesce(json_agg(json_build_object('id', p.id, 'kind', p.kind,
                 '$seal', vault.marker('persons', p.id, 'sealed', k.wrapped, p.sealed))), '[]')
          FROM persons p LEFT JOIN vault.data_keys k ON k.record_id = p.id
-         WHERE p.id = person OR p.id IN (SELECT n.person_id FROM needs n WHERE n.application_id = a.id)))::text, NULL::text
+         WHERE p.id = ANY (ARRAY(SELECT n.person_id FROM needs n WHERE n.application_id = a.id UNION SELECT person))))::text, NULL::text
     FROM applications a WHERE a.id = application
 $$;
 
@@ -600,7 +604,7 @@ BEGIN
     END IF;
     -- Who works with a case sees those whom it concerns, as far as she who assigns it does.
     INSERT INTO access_list (person_id, officer, reason_code) SELECT p.id, 'user:' || worker, 'assignment' FROM persons p
-    WHERE p.protected AND (p.id = app.person_id OR p.id IN (SELECT n.person_id FROM needs n WHERE n.application_id = app.id))
+    WHERE p.protected AND p.id = ANY (ARRAY(SELECT n.person_id FROM needs n WHERE n.application_id = app.id UNION SELECT app.person_id))
     ON CONFLICT (person_id, officer) DO NOTHING;
     UPDATE applications a SET assigned_to = worker WHERE a.id = app.id;
     PERFORM end_action(app, 'assign', app.state, body);
