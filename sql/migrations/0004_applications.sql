@@ -143,7 +143,6 @@ CREATE TABLE obligation_assessments (
     application_id uuid NOT NULL,
     need_id uuid NOT NULL,
     body_code text NOT NULL,
-    legal_basis text,
     asked_on date,
     answered_on date,
     outcome text NOT NULL CHECK (outcome IN ('obliged', 'not_obliged', 'refused', 'pending')),
@@ -507,7 +506,7 @@ CREATE VIEW certification_bodies WITH (security_invoker = true) AS
 CREATE VIEW obligation_assessment_bodies WITH (security_invoker = true) AS
     SELECT o.id, 1 AS version, o.application_id AS parent_id, o.created_at,
         json_build_object('id', o.id, 'application_id', o.application_id, 'need_id', o.need_id, 'body_code', o.body_code,
-            'legal_basis', o.legal_basis, 'asked_on', o.asked_on, 'answered_on', o.answered_on, 'outcome', o.outcome,
+            'asked_on', o.asked_on, 'answered_on', o.answered_on, 'outcome', o.outcome,
             'appeal_by', o.appeal_by, 'assessed_by', o.assessed_by, 'created_at', rfc3339(o.created_at),
             '$seal', vault.marker('obligation_assessments', o.id, 'sealed', k.wrapped, o.sealed))::text AS body
     FROM obligation_assessments o LEFT JOIN vault.data_keys k ON k.record_id = o.id;
@@ -841,9 +840,9 @@ BEGIN
     IF (body->>'answered_on')::date > today() THEN
         PERFORM refuse_member('/answered_on', 'date_in_future');
     END IF;
-    INSERT INTO obligation_assessments (id, application_id, need_id, body_code, legal_basis, asked_on, answered_on, outcome,
+    INSERT INTO obligation_assessments (id, application_id, need_id, body_code, asked_on, answered_on, outcome,
         appeal_by, content_version, sealed)
-    SELECT new_id, app.id, need, body->>'body_code', body->>'legal_basis', (body->>'asked_on')::date, (body->>'answered_on')::date,
+    SELECT new_id, app.id, need, body->>'body_code', (body->>'asked_on')::date, (body->>'answered_on')::date,
         body->>'outcome', CASE WHEN body->>'outcome' = 'refused' THEN coalesce((body->>'answered_on')::date, today()) + p.days END,
         n.content_version, (body->>'sealed')::bytea
     FROM needs n, periods p WHERE n.id = need AND p.code = 'refusal_appeal';

@@ -353,6 +353,24 @@ PRIVATE = re.compile(r"(given_|family_|^)name|alias|birth_date$|phone|email|lang
 PUBLIC = re.compile(r"Agency|Client|Root|ApiInfo|Code|Problem|Search|Session|Token|Page$|AuditEvent|MemberError|^Action$")
 
 
+# Plain words that name nobody: of agencies and machines, and what the service itself writes.
+OPEN_WORDS = {"name", "label", "token", "action", "role"}
+
+
+@pytest.mark.parametrize("name", [n for n in SCHEMAS if "x-record" in SCHEMAS[n]])
+def test_free_text_in_a_record_is_sealed(name):
+    """What a case worker writes may say anything of anyone. A code, a form or a list of choices says only what we let it."""
+    bound = {"enum", "const", "format", "pattern", "x-sealed"}
+    whole = contract.resolve(SCHEMAS[name])
+    sealed = [place for place, _, schema in contract.members(whole) if "x-sealed" in schema]
+    for place, member, schema in contract.members(whole):
+        types = schema.get("type")
+        if any(place.startswith(outer + "/") for outer in sealed):
+            continue  # inside a member that is sealed whole
+        if "string" in (types if isinstance(types, list) else [types]) and not bound & schema.keys():
+            assert member.endswith("_code") or member in OPEN_WORDS, f"{name}{place}"
+
+
 @pytest.mark.parametrize("name", [n for n in SCHEMAS if not PUBLIC.search(n) and "x-sealed" not in SCHEMAS[n]])
 def test_private_members_are_sealed(name):
     def look(schema, place):
