@@ -67,13 +67,13 @@ static const char refusal_sql[] =
     " address, outcome, status, code) VALUES ($1::uuid, $2::uuid, $3, $4::uuid, $5, $6, $7,"
     " array_remove(ARRAY[$8::uuid], NULL), $9, $10, 'refused', $11::int, $12)";
 
-/* What was kept under a key, unless it has expired; `key` is the MAC of the request then, and "gone" if the caller may
-   not see the record any more (%s: a condition). */
+/* What was kept under a key, unless it has expired. `key` is `same` for a request that may be answered with it, `other`
+   for another request, and `gone` if the caller may not see the record any more (%s: a condition). */
 static const char replay_sql[] =
     "gone AS (DELETE FROM idempotency_keys WHERE principal_id = (SELECT caller()) AND operation = $1 AND key = $2"
     "  AND created_at <= now() - interval '24 hours'),"
-    " page AS (SELECT k.record_id AS id, k.version, k.body, CASE WHEN %s THEN encode(k.request_mac, 'hex') ELSE 'gone' END"
-    "  AS key FROM idempotency_keys k WHERE k.principal_id = (SELECT caller()) AND k.operation = $1 AND k.key = $2"
+    " page AS (SELECT k.record_id AS id, k.version, k.body, CASE WHEN NOT %s THEN 'gone' WHEN k.request_mac = $3::bytea"
+    "  THEN 'same' ELSE 'other' END AS key FROM idempotency_keys k WHERE k.principal_id = (SELECT caller()) AND k.operation = $1 AND k.key = $2"
     "  AND k.created_at > now() - interval '24 hours')";
 
 /* The MAC of what the key is for: the same key with another path or body, or for another officer, is a mistake. */
@@ -143,8 +143,9 @@ static struct problem go(struct request *rq, struct trip *trip, bool writes)
 {
     struct db *db = rq->service->db;
     for (int attempt = 1;; attempt++) {
-        struct connection *connection = pool_take(db->pool, db->config->pool_wait_ms);
-        if (!connection) return unavailable("database_away");
+        bool full;
+        struct connection *connection = pool_take(db->pool, db->config->pool_wait_ms, &full);
+        if (!connection) return unavailable(full ? "overloaded" : "database_away");
         trip_go(trip, connection, db->config);
         if (trip->lost) pool_drop(connection);
         pool_give(db->pool, connection);
@@ -154,16 +155,20 @@ static struct problem go(struct request *rq, struct trip *trip, bool writes)
     }
 }
 
+struct problem db_refuse(struct request *rq, struct problem stop)
+{
+    bool audited = rq->contract->personal || strcmp(rq->contract->method, "GET") != 0;
+    if (stop.status < 400 || stop.status >= 500 || !audited) return stop;
+    TRY(db_audit_refusal(rq, stop.status, stop.code));
+    stop.audited = true;
+    return stop;
+}
+
 static struct problem finish(struct request *rq, struct trip *trip, struct problem stop, struct rows *rows)
 {
     if (!stop.status && !take_rows(rq, trip, rows)) stop = problem(500, "out_of_memory");
     trip_clear(trip);
-    if (stop.status >= 400 && stop.status < 500 &&
-        (rq->contract->personal || strcmp(rq->contract->method, "GET") != 0)) {
-        TRY(db_audit_refusal(rq, stop.status, stop.code));
-        stop.audited = true;
-    }
-    return stop;
+    return db_refuse(rq, stop);
 }
 
 static bool claimed_already(const struct trip *trip)
@@ -189,17 +194,17 @@ static struct problem replay(struct request *rq, const char *key, const char *ma
     struct statement stored = { .replay = true };
     stored.name = arena_text(rq->arena, "replay %s", rq->contract->id);
     stored.sql = visible ? arena_text(rq->arena, replay_sql, visible) : NULL;
-    const char *const values[] = { rq->contract->id, key };
+    const char *const values[] = { rq->contract->id, key, mac };
     struct trip trip = { 0 };
     bool built =
-        stored.name && stored.sql && step_enter(rq, &trip) && step_statement(rq, &trip, &stored, 2, values, NULL);
+        stored.name && stored.sql && step_enter(rq, &trip) && step_statement(rq, &trip, &stored, 3, values, NULL);
     if (!built) return problem(500, "out_of_memory");
     TRY(finish(rq, &trip, go(rq, &trip, false), rows));
     if (!rows->count) return PROBLEM_NONE;
-    if (strcmp(rows->row[0].key, "gone") == 0) return problem(404, "not_found");
-    if (strcmp(rows->row[0].key, mac + 2) != 0) return problem(422, "idempotency_key_reused");
-    rq->replayed = true;
-    return PROBLEM_NONE;
+    rq->replayed = strcmp(rows->row[0].key, "same") == 0;
+    if (rq->replayed) return PROBLEM_NONE;
+    bool gone = strcmp(rows->row[0].key, "gone") == 0;
+    return db_refuse(rq, gone ? problem(404, "not_found") : problem(422, "idempotency_key_reused"));
 }
 
 static struct problem run_once(struct request *rq, const struct statement *statement, size_t count,
@@ -282,7 +287,8 @@ struct problem db_audit_refusal(struct request *rq, int status, const char *code
 /* One value of one row, or NULL. */
 static char *ask(struct db *db, const char *name, const char *sql)
 {
-    struct connection *connection = pool_take(db->pool, 500);
+    bool full;
+    struct connection *connection = pool_take(db->pool, 500, &full);
     if (!connection) return NULL;
     struct trip trip = { 0 };
     trip_add(&trip, (struct step){ .name = name, .sql = sql });

@@ -179,7 +179,7 @@ static struct connection *wait_turn(struct pool *pool, int wait_ms)
     return waiter.connection;
 }
 
-struct connection *pool_take(struct pool *pool, int wait_ms)
+struct connection *pool_take(struct pool *pool, int wait_ms, bool *full)
 {
     pthread_mutex_lock(&pool->mutex);
     struct connection *connection = pool->first ? NULL : pool->free;
@@ -188,6 +188,7 @@ struct connection *pool_take(struct pool *pool, int wait_ms)
     else
         connection = wait_turn(pool, wait_ms);
     pthread_mutex_unlock(&pool->mutex);
+    *full = !connection;
     if (!connection || make_live(pool, connection)) return connection;
     pool_give(pool, connection);
     return NULL;

@@ -20,8 +20,8 @@ struct pool;
 struct pool *pool_open(const struct config *config);
 void pool_close(struct pool *pool);
 
-/* A live connection, waiting at most wait_ms for one; NULL when there is none in time or PostgreSQL is away. */
-struct connection *pool_take(struct pool *pool, int wait_ms);
+/* A live connection, waiting at most wait_ms for one. NULL when none was free in time (full), or PostgreSQL is away. */
+struct connection *pool_take(struct pool *pool, int wait_ms, bool *full);
 void pool_give(struct pool *pool, struct connection *connection);
 /* Ends a connection whose state is unknown; it is made anew when next taken. */
 void pool_drop(struct connection *connection);

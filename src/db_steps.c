@@ -120,10 +120,10 @@ static char *wrap(struct request *rq, const struct statement *statement, size_t 
             logged, sizeof logged,
             ", logged AS (INSERT INTO audit_events (record_ids, outcome) SELECT coalesce(array_agg(id) FILTER"
             " (WHERE id IS NOT NULL), array_remove(ARRAY[nullif(current_setting('utvag.subject', true), '')::uuid],"
-            " NULL)), %s FROM page)",
-            statement->many     ? "'ok'"
-            : statement->replay ? "'replayed'"
-                                : "CASE WHEN count(*) = 0 THEN 'not_found' ELSE 'ok' END");
+            " NULL)), %s)",
+            statement->many     ? "'ok' FROM page"
+            : statement->replay ? "'replayed' FROM page HAVING bool_and(key = 'same')"
+                                : "CASE WHEN count(*) = 0 THEN 'not_found' ELSE 'ok' END FROM page");
     if (keyed)
         snprintf(
             kept, sizeof kept,

@@ -127,11 +127,7 @@ struct problem resource_merge(struct request *rq, struct response *rs)
     struct rows rows;
     if (record_merge_reads(rq->json, rq->contract->body)) {
         struct problem stop = merge_with_current(rq);
-        if (stop.status >= 400 && stop.status < 500 && !stop.audited) {
-            TRY(db_audit_refusal(rq, stop.status, stop.code));
-            stop.audited = true;
-        }
-        TRY(stop);
+        TRY(stop.audited ? stop : db_refuse(rq, stop));
     }
     TRY(resource_call(rq, rq->json, &rows));
     return resource_answer(rq, rs, &rows);

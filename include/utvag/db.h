@@ -48,4 +48,7 @@ struct problem db_login(struct request *rq, const struct statement *statement, s
                         struct rows *rows) __attribute__((warn_unused_result));
 /* Writes the refusal of rq into the audit log, in a transaction of its own, durable on return. */
 struct problem db_audit_refusal(struct request *rq, int status, const char *code) __attribute__((warn_unused_result));
+/* A refusal (4xx) of an operation that is audited, put into the audit log before anyone hears of it. Anything else is
+   returned as it is. */
+struct problem db_refuse(struct request *rq, struct problem stop) __attribute__((warn_unused_result));
 void db_request_end(struct request *rq);

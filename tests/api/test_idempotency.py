@@ -66,6 +66,21 @@ def test_a_replay_is_authorised_anew(service, partner, key):
     assert answer.status_code == 404
 
 
+def outcomes(service, key):
+    return service.sql("SELECT outcome, status FROM audit_events WHERE operation = 'createChild' AND occurred_at >="
+                       " (SELECT created_at FROM idempotency_keys WHERE key = %s) ORDER BY occurred_at", key["Idempotency-Key"])
+
+
+def test_a_refused_replay_is_audited_as_refused(service, partner, key):
+    """Whoever reads the log must not find an answer where there was none."""
+    hidden = NEW | {"protection": "sekretessmarkering"}
+    child = done(partner.post("/children", json=hidden, headers=key), 201)
+    assert partner.post("/children", json=NEW, headers=key).status_code == 422
+    service.sql("DELETE FROM access_list WHERE person_id = %s", child["id"])
+    assert partner.post("/children", json=hidden, headers=key).status_code == 404
+    assert outcomes(service, key) == [("ok", None), ("refused", 422), ("refused", 404)]
+
+
 def test_keys_of_two_principals_do_not_meet(service, partner, key):
     one = done(partner.post("/children", json=NEW, headers=key), 201)
     other = done(service.as_("partner_other", "handl-1").post("/children", json=NEW, headers=key), 201)

@@ -164,3 +164,16 @@ def test_a_burst_of_logins_stalls_nobody(serving, pool):
         assert statistics.median(during) < max(QUICK, 10 * quiet)
         statuses = {future.result().status_code for future in burst}
         assert statuses <= {200, 503} and 200 in statuses
+
+
+def test_a_full_pool_is_no_outage(serving, pool):
+    """Whoever reads `database_away` goes and looks at the database, which is well."""
+    with serving(pool=1, pool_wait_ms=200, lock_ms=8_000, statement_ms=8_000) as service:
+        headers = headers_of(service.as_("partner", "handl-1"))
+        with Locked(service, "LOCK TABLE persons IN ACCESS EXCLUSIVE MODE"):
+            held = pool.submit(get, service, "/applicants", headers)
+            wait_until(lambda: blocked(service) == 1)
+            answer, _ = get(service, "/applicants", headers)
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert held.result()[0].status_code == 200
