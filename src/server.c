@@ -336,9 +336,11 @@ static void drain(struct server *server, int seconds)
 void server_stop(struct server *server, int drain_seconds)
 {
     server->draining = true;
+    /* The door stays open meanwhile, so that whoever asks anew whether we are ready is told no. */
+    drain(server, drain_seconds);
     MHD_socket fd = MHD_quiesce_daemon(server->instance.mhd_daemon);
     if (fd >= 0) close(fd);
-    drain(server, drain_seconds);
+    drain(server, 1); /* whoever came in last */
     reaper_end_all(server->reaper);
     ulfius_stop_framework(&server->instance);
     ulfius_clean_instance(&server->instance);

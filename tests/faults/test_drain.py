@@ -46,6 +46,8 @@ def test_a_request_in_flight_ends_before_the_process(serving):
                     assert time.monotonic() < until
                     time.sleep(0.02)
                 assert readiness(kept_open) == 503
+                # A balancer asks anew each time: it must be told, not turned away at the door.
+                assert readiness(http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)) == 503
                 time.sleep(0.5)
                 assert service.process.poll() is None and not answers
         patch.join(20)
