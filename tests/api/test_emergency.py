@@ -178,6 +178,13 @@ def test_nobody_ratifies_her_own(case):
     assert codes(case.ratify(grant["id"], case.decider)) == {"four_eyes_required"}
 
 
+def test_ratifying_ones_own_a_second_time_fails_on_both_counts(case):
+    """The constraint behind it would stop the one; the gates tell of both."""
+    grant = case.emergency("food")["id"]
+    done(case.ratify(grant))
+    assert codes(case.ratify(grant, case.decider)) == {"four_eyes_required", "already_ratified"}
+
+
 def test_ratified_once(case):
     grant = case.emergency("food")
     done(case.ratify(grant["id"]))
