@@ -181,11 +181,31 @@ static bool read_officer(const json_t *claims, struct arena *arena, struct calle
     return caller->officer != NULL;
 }
 
+static bool thumbprint_valid(const char *text)
+{
+    unsigned char bytes[DIGEST_BYTES];
+    size_t filled, length = strnlen(text, THUMBPRINT_SIZE);
+    return length == THUMBPRINT_SIZE - 1 && base64url_decode(text, length, bytes, &filled);
+}
+
 static bool read_uuid(const json_t *claims, const char *name, char out[UUID_SIZE])
 {
     const char *text = text_of(claims, name);
     if (!uuid_valid(text)) return false;
     memcpy(out, text, UUID_SIZE);
+    return true;
+}
+
+/* The confirmation that the holder must give (RFC 7800, 3.1), of the one kind that we know: one that we do not is refused,
+   since a token must never be worth more than its maker meant. */
+static bool read_confirmation(const json_t *claims, struct caller *caller)
+{
+    const json_t *confirmation = json_object_get(claims, "cnf");
+    const char *text = text_of(confirmation, "x5t#S256");
+
+    if (!confirmation) return true;
+    if (!text || json_object_size(confirmation) != 1 || !thumbprint_valid(text)) return false;
+    memcpy(caller->certificate, text, THUMBPRINT_SIZE);
     return true;
 }
 
@@ -199,7 +219,9 @@ static bool read_caller(const json_t *claims, struct arena *arena, struct caller
     caller->epoch = (int)epoch;
     return read_uuid(claims, "sub", caller->id) &&
            (!json_object_get(claims, "agency") || read_uuid(claims, "agency", caller->agency)) &&
-           read_roles(json_object_get(claims, "roles"), caller) && read_officer(claims, arena, caller);
+           (!json_object_get(claims, "sid") || read_uuid(claims, "sid", caller->session)) &&
+           read_confirmation(claims, caller) && read_roles(json_object_get(claims, "roles"), caller) &&
+           read_officer(claims, arena, caller);
 }
 
 /* All of time but the end, which has an answer of its own. */
@@ -277,6 +299,9 @@ static json_t *claims_of(const char *issuer, const struct caller *caller)
                                now + TOKEN_SECONDS, "roles", roles, "epoch", caller->epoch, "machine", caller->machine);
     if (claims && caller->agency[0]) json_object_set_new(claims, "agency", json_string(caller->agency));
     if (claims && caller->officer) json_object_set_new(claims, "officer", json_string(caller->officer));
+    if (claims && caller->session[0]) json_object_set_new(claims, "sid", json_string(caller->session));
+    if (claims && caller->certificate[0])
+        json_object_set_new(claims, "cnf", json_pack("{s:s}", "x5t#S256", caller->certificate));
     return claims;
 }
 
@@ -300,6 +325,8 @@ char *token_sign(const struct keyring *ring, const char *issuer, const struct ca
     const struct signing_key *keys = keyring_signing(ring, &count);
 
     if (count == 0 || !uuid_valid(caller->id) || (caller->agency[0] && !uuid_valid(caller->agency)) ||
+        (caller->session[0] && !uuid_valid(caller->session)) ||
+        (caller->certificate[0] && !thumbprint_valid(caller->certificate)) ||
         (caller->officer && !officer_valid(caller->officer)) || caller->epoch < 0)
         return NULL;
     json_t *claims = claims_of(issuer, caller);

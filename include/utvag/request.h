@@ -17,6 +17,9 @@ struct pair {
     const char *name, *value;
 };
 
+/* The SHA-256 of a certificate in base64url (RFC 8705, 3.1), with its NUL. */
+enum { THUMBPRINT_SIZE = 44 };
+
 struct caller {
     bool known;
     char id[UUID_SIZE];     /* the principal: a user or a machine client */
@@ -25,7 +28,9 @@ struct caller {
     enum role role;         /* the one that lets her into this operation */
     int epoch;
     bool machine;
-    const char *officer; /* acting officer: claim or X-Acting-Officer; NULL if not stated */
+    const char *officer;               /* acting officer: claim or X-Acting-Officer; NULL if not stated */
+    char session[UUID_SIZE];           /* the sign-in that the token comes from, for it may be ended; "" for none */
+    char certificate[THUMBPRINT_SIZE]; /* the only one that the token may come with (RFC 8705, x5t#S256); "": any */
 };
 
 /* What the caller's bucket (rate.h) held after this request; limit 0: it was not asked. */

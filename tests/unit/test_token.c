@@ -17,6 +17,9 @@
 #define USER "5f0c3d1e-7a41-4c2b-9d3e-0a1b2c3d4e5f"
 #define AGENCY "0b9a6d0c-3f55-4e9b-8b1a-2c7d4e6f8a90"
 
+#define SESSION "c3f1a2b4-5d6e-4f70-8a91-b2c3d4e5f601"
+#define CERTIFICATE "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0"
+
 static struct ring ring;
 static struct arena *arena;
 static struct token_verifier *verifier;
@@ -46,7 +49,9 @@ static struct caller someone(void)
                             .roles = 1u << ROLE_PARTNER | 1u << ROLE_INTAKE,
                             .epoch = 7,
                             .machine = true,
-                            .officer = "officer:17" };
+                            .officer = "officer:17",
+                            .session = SESSION,
+                            .certificate = CERTIFICATE };
 }
 
 /* A token of these claims and this header, made by libjwt; alg and key as the attacker likes. */
@@ -105,6 +110,8 @@ START_TEST(test_signed_token_is_verified_twice_alike)
         ck_assert_uint_eq(caller.roles, given.roles);
         ck_assert_int_eq(caller.epoch, 7);
         ck_assert_str_eq(caller.officer, "officer:17");
+        ck_assert_str_eq(caller.session, SESSION);
+        ck_assert_str_eq(caller.certificate, CERTIFICATE);
     }
 }
 END_TEST
@@ -132,6 +139,12 @@ START_TEST(test_no_token_is_signed_that_would_not_verify)
     ck_assert_ptr_null(token_sign(ring.keys, ISSUER, &given, arena));
     given = someone();
     given.agency[35] = '\0';
+    ck_assert_ptr_null(token_sign(ring.keys, ISSUER, &given, arena));
+    given = someone();
+    given.session[35] = '\0';
+    ck_assert_ptr_null(token_sign(ring.keys, ISSUER, &given, arena));
+    given = someone();
+    given.certificate[42] = '=';
     ck_assert_ptr_null(token_sign(ring.keys, ISSUER, &given, arena));
 }
 END_TEST
@@ -350,6 +363,16 @@ START_TEST(test_claims_of_a_wrong_value_or_type)
         { "officer", json_string(officer) },
         { "officer", json_integer(1) },
         { "officer", json_null() },
+        { "sid", json_string("") },
+        { "sid", json_null() },
+        { "sid", json_string("x" SESSION) },
+        { "cnf", json_null() },
+        { "cnf", json_string(CERTIFICATE) },
+        { "cnf", json_object() },
+        { "cnf", json_pack("{s:s}", "jkt", CERTIFICATE) },
+        { "cnf", json_pack("{s:s}", "x5t#S256", CERTIFICATE "A") },
+        { "cnf", json_pack("{s:s}", "x5t#S256", "short") },
+        { "cnf", json_pack("{s:s, s:s}", "x5t#S256", CERTIFICATE, "jkt", CERTIFICATE) },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         ck_assert_msg(strcmp(with_claim(wrong[i].name, wrong[i].value), "token_invalid") == 0, "%s, row %zu",
