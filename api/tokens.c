@@ -57,9 +57,7 @@ struct problem token_answer(struct request *rq, struct response *rs, const struc
     return PROBLEM_NONE;
 }
 
-/* A problem with the members of RFC 6749, 5.2, beside, so that clients of either kind understand it. Refused clients
-   are in the audit log before they hear of it. */
-static struct problem refuse(struct request *rq, struct response *rs, int status, const char *code, const char *error)
+struct problem token_refuse(struct request *rq, struct response *rs, int status, const char *code, const char *error)
 {
     TRY(db_audit_refusal(rq, status, code));
     respond_problem(rq, rs, &(struct problem){ .status = status, .code = code });
@@ -111,21 +109,34 @@ static struct problem find_client(struct request *rq, struct holder *holder)
     return rows.count ? holder_read(rq, &rows.row[0], holder) : PROBLEM_NONE;
 }
 
+/* Who the client is, shown by its secret. Where it is refused, rs holds the answer. */
+static struct problem authenticate_client(struct request *rq, struct response *rs, struct holder *holder)
+{
+    const char *client = member(rq, "client_id");
+    if (!rq->service->config->client_secrets) return token_refuse(rq, rs, 401, "client_secrets_off", "invalid_client");
+    TRY(rate_login_allowed(rq, client, strlen(client)));
+    TRY(find_client(rq, holder));
+    if (!secret_matches(member(rq, "client_secret"), holder->hash) || !holder->id)
+        return token_refuse(rq, rs, 401, "invalid_client", "invalid_client");
+    rate_login_passed(rq, client, strlen(client));
+    return PROBLEM_NONE;
+}
+
+static struct problem issue_to_client(struct request *rq, struct response *rs)
+{
+    struct holder holder;
+    TRY(authenticate_client(rq, rs, &holder));
+    if (rs->status) return PROBLEM_NONE;
+    const char *scope = member(rq, "scope"), *officer = member(rq, "officer");
+    if (scope && !scope_narrows(scope, &holder.roles))
+        return token_refuse(rq, rs, 400, "invalid_scope", "invalid_scope");
+    return token_answer(rq, rs, &holder, true, *holder.agency ? officer : NULL);
+}
+
 static struct problem issue_token(struct request *rq, struct response *rs)
 {
-    if (strcmp(member(rq, "grant_type"), "client_credentials") != 0)
-        return refuse(rq, rs, 400, "unsupported_grant_type", "unsupported_grant_type");
-    if (!rq->service->config->client_secrets) return refuse(rq, rs, 401, "client_secrets_off", "invalid_client");
-    struct holder holder;
-    const char *client = member(rq, "client_id");
-    TRY(rate_login_allowed(rq, client, strlen(client)));
-    TRY(find_client(rq, &holder));
-    if (!secret_matches(member(rq, "client_secret"), holder.hash) || !holder.id)
-        return refuse(rq, rs, 401, "invalid_client", "invalid_client");
-    rate_login_passed(rq, client, strlen(client));
-    const char *scope = member(rq, "scope"), *officer = member(rq, "officer");
-    if (scope && !scope_narrows(scope, &holder.roles)) return refuse(rq, rs, 400, "invalid_scope", "invalid_scope");
-    return token_answer(rq, rs, &holder, true, *holder.agency ? officer : NULL);
+    if (strcmp(member(rq, "grant_type"), "client_credentials") == 0) return issue_to_client(rq, rs);
+    return token_refuse(rq, rs, 400, "unsupported_grant_type", "unsupported_grant_type");
 }
 
 const struct operation tokens[] = {

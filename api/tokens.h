@@ -16,3 +16,7 @@ struct problem holder_read(struct request *rq, const struct row *row, struct hol
 /* The token's answer (RFC 6749, 5.1). officer: whom a machine acts for, or NULL. */
 struct problem token_answer(struct request *rq, struct response *rs, const struct holder *holder, bool machine,
                             const char *officer) __attribute__((warn_unused_result));
+/* A problem with the members of RFC 6749, 5.2, beside, so that clients of either kind understand it. Refused clients
+   are in the audit log before they hear of it. Zero status: the answer is in rs, whose status tells. */
+struct problem token_refuse(struct request *rq, struct response *rs, int status, const char *code, const char *error)
+    __attribute__((warn_unused_result));
