@@ -44,3 +44,12 @@ def test_pram_is_decided_while_rehabilitation_waits(journey):
 def test_refusals_say_why_and_tell_nothing(journey):
     last = journey.stdout.strip().splitlines()[-2:]
     assert [json.loads(line)["status"] for line in last] == [409, 404]
+
+
+def test_security_table_names_tests_that_exist():
+    tests = {name for path in (ROOT / "tests").rglob("test_*.*") if path.suffix in (".py", ".c")
+             for name in re.findall(r"^(?:def |START_TEST\()(\w+)", path.read_text(), re.MULTILINE)}
+    table = (ROOT / "README.md").read_text().partition("| requirement |")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w*_\w+)`", re.sub(r"^\|.*?\|.*?\|", "", table, flags=re.MULTILINE)))
+    assert len(named) > 50
+    assert named <= tests
