@@ -3,6 +3,7 @@
 #include "utvag/command.h"
 #include "utvag/config.h"
 #include "utvag/db.h"
+#include "utvag/keyring.h"
 #include "utvag/log.h"
 #include "utvag/metrics.h"
 #include "utvag/migrate.h"
@@ -41,6 +42,13 @@ static void service_close(struct service *service)
     if (service->tokens) token_verifier_free(service->tokens);
 }
 
+/* Until SIGTERM or SIGINT. Once a second this thread, which has nothing else to do, looks whether the keys were rotated. */
+static void wait_for_end(const struct service *service, const sigset_t *signals)
+{
+    const struct timespec second = { .tv_sec = 1 };
+    while (sigtimedwait(signals, NULL, &second) < 0) keyring_look(service->keyring);
+}
+
 /* Serves until SIGTERM or SIGINT; readiness then says no, and requests in flight end. */
 static int serve(const struct service *service, const sigset_t *signals)
 {
@@ -48,8 +56,7 @@ static int serve(const struct service *service, const sigset_t *signals)
     if (!server) return 1;
     int status = 1;
     if (service->config->admin_port < 0 || server_start_admin(server)) {
-        int signal_number = 0;
-        sigwait(signals, &signal_number);
+        wait_for_end(service, signals);
         service_drain();
         log_line(LOG_INFO, "stopping", NULL);
         status = 0;

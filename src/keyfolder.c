@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,35 @@ void keyfolder_close(struct keyfolder *folder)
 {
     if (folder->fd >= 0) close(folder->fd);
     folder->fd = -1;
+}
+
+bool keyfolder_lock(struct keyfolder *folder)
+{
+    while (flock(folder->fd, LOCK_EX) != 0)
+        if (errno != EINTR) return fail_with(folder, "");
+    return true;
+}
+
+/* A mark may be written over in place, which leaves the folder itself as it was. */
+long long keyfolder_stamp(const char *path, struct keyfolder_stamp *out)
+{
+    static const char *const names[] = { ".", "kek-current", "sign-current" };
+    long long latest = 0;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    *out = (struct keyfolder_stamp){ 0 };
+    for (size_t i = 0; fd >= 0 && i < sizeof names / sizeof *names; i++) {
+        struct stat facts;
+        if (fstatat(fd, names[i], &facts, 0) != 0) continue;
+        out->inode[i] = facts.st_ino;
+        out->seconds[i] = facts.st_ctim.tv_sec;
+        out->nanoseconds[i] = facts.st_ctim.tv_nsec;
+        out->mode[i] = facts.st_mode;
+        long long changed = facts.st_ctim.tv_sec * 1000LL + facts.st_ctim.tv_nsec / 1000000;
+        if (changed > latest) latest = changed;
+    }
+    if (fd >= 0) close(fd);
+    return latest;
 }
 
 bool keyfolder_has(const struct keyfolder *folder, const char *name)

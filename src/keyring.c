@@ -1,271 +1,131 @@
 #include "utvag/keyring.h"
 
-#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 
-#include "utvag/digest.h"
-#include "utvag/keyfolder.h"
-#include "utvag/signing.h"
+#include "keyring_state.h"
+#include "utvag/log.h"
 
-enum { KEY_USES = KEY_MAC + 1, MOST_VERSIONS = 999, MOST_SIGNING = 8, NAME_BYTES = 80 };
+enum { ERROR_BYTES = 256, TRIES = 3, PAUSE_MS = 1000, SETTLED_MS = 2000 };
 
-static const char *const prefixes[KEY_USES] = { "kek", "blind", "mac" };
-
-struct versions {
-    int newest;
-    bool known[MOST_VERSIONS + 1];
-    unsigned char key[MOST_VERSIONS + 1][KEY_BYTES];
+/* The last look into the folder: `lock` is held while it is used. */
+struct look {
+    struct keyfolder_stamp stamp; /* of the folder before it was read */
+    bool settled;                 /* what changed it is so old that a later change has another stamp */
+    long long at;                 /* CLOCK_MONOTONIC, milliseconds */
+    char error[ERROR_BYTES];      /* why it could not be read; "": it could */
 };
 
 struct keyring {
-    struct versions versions[KEY_USES];
-    struct signing_key signing[MOST_SIGNING];
-    size_t signing_count;
+    _Atomic(struct keyring_state *) state;
+    pthread_mutex_t lock;
+    struct look look;
+    char path[];
 };
 
-/* Names of the folder. */
-
-struct newest {
-    const char *prefix;
-    int version;
-};
-
-static bool visit_version(const char *name, void *context)
+static const struct keyring_state *state_of(const struct keyring *ring)
 {
-    struct newest *newest = context;
-    char expected[NAME_BYTES];
-    size_t length = strlen(newest->prefix);
-
-    if (strncmp(name, newest->prefix, length) != 0 || name[length] != '-') return true;
-    long version = strtol(name + length + 1, NULL, 10);
-    if (version <= newest->version || version > MOST_VERSIONS) return true;
-    snprintf(expected, sizeof expected, "%s-%ld", newest->prefix, version);
-    if (strcmp(name, expected) == 0) newest->version = (int)version;
-    return true;
+    return atomic_load_explicit(&ring->state, memory_order_acquire);
 }
 
-/* 0: there is none; -1: the folder cannot be listed. */
-static int newest_version(struct keyfolder *folder, int use)
+static long long clock_ms(clockid_t clock)
 {
-    struct newest newest = { .prefix = prefixes[use] };
-    return keyfolder_list(folder, visit_version, &newest) ? newest.version : -1;
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void key_name(int use, int version, char out[NAME_BYTES])
+/* A file that was listed may be gone when it is read, while somebody rotates: what that leaves is whole again at once. */
+static struct keyring_state *read_state(const char *path, char *error, size_t error_size)
 {
-    snprintf(out, NAME_BYTES, "%s-%d", prefixes[use], version);
-}
-
-static void signing_name(const char *kid, char out[NAME_BYTES]) { snprintf(out, NAME_BYTES, "sign-%.60s.pem", kid); }
-
-/* Making keys. */
-
-static bool add_key(struct keyfolder *folder, int use, int version)
-{
-    unsigned char key[KEY_BYTES];
-    char text[2 * KEY_BYTES + 1], name[NAME_BYTES];
-
-    digest_random(key, sizeof key);
-    digest_hex(key, sizeof key, text);
-    key_name(use, version, name);
-    bool added = keyfolder_add(folder, name, text);
-    explicit_bzero(key, sizeof key);
-    explicit_bzero(text, sizeof text);
-    return added;
-}
-
-static bool add_missing_keys(struct keyfolder *folder)
-{
-    for (int use = 0; use < KEY_USES; use++) {
-        int version = newest_version(folder, use);
-        if (version < 0 || (version == 0 && !add_key(folder, use, 1))) return false;
+    struct keyring_state *state = NULL;
+    for (int i = 0; i < TRIES && !state; i++) {
+        struct keyfolder folder = { .path = path, .fd = -1, .error = error, .error_size = error_size };
+        state = keyring_state_read(&folder);
     }
-    return true;
+    return state;
 }
 
-/* A new signing key, marked afterwards: a mark never names a key that is not there. */
-static bool add_signing(struct keyfolder *folder, const char *mark, bool replacing)
+static void look_begin(struct keyring *ring)
 {
-    struct signing_key key;
-    char name[NAME_BYTES];
-
-    if (!signing_make(&key)) return keyfolder_fail(folder, "%s: no signing key could be made", folder->path);
-    signing_name(key.kid, name);
-    bool added = keyfolder_add(folder, name, key.private_pem) &&
-                 (replacing ? keyfolder_replace(folder, mark, key.kid) : keyfolder_add(folder, mark, key.kid));
-    signing_free(&key);
-    return added;
+    long long changed = keyfolder_stamp(ring->path, &ring->look.stamp);
+    ring->look.settled = clock_ms(CLOCK_REALTIME) - changed > SETTLED_MS;
+    ring->look.at = clock_ms(CLOCK_MONOTONIC);
 }
 
-static bool make_folder(struct keyfolder *folder)
+static void publish(struct keyring *ring, struct keyring_state *state)
 {
-    if (mkdir(folder->path, S_IRWXU) == 0 || errno == EEXIST) return keyfolder_open(folder);
-    return keyfolder_fail(folder, "%s: %s", folder->path, strerror(errno));
+    char version[16];
+    state->older = atomic_load_explicit(&ring->state, memory_order_relaxed);
+    state->generation = state->older->generation + 1;
+    atomic_store_explicit(&ring->state, state, memory_order_release);
+    snprintf(version, sizeof version, "%d", state->versions[KEY_ENCRYPTION].current);
+    log_line(LOG_INFO, "keys_changed", "kek", version, "kid", state->signing[0].kid, NULL);
 }
 
-bool keyring_init(const char *path, char *error, size_t error_size)
+/* One line when it begins to fail, and for each new reason; not one each second. */
+static void complain(struct look *look, const char *error)
 {
-    struct keyfolder folder = { .path = path, .fd = -1, .error = error, .error_size = error_size };
-
-    if (!make_folder(&folder)) return false;
-    bool made = add_missing_keys(&folder) &&
-                (keyfolder_has(&folder, "sign-current") || add_signing(&folder, "sign-current", false)) &&
-                (keyfolder_has(&folder, "sign-next") || add_signing(&folder, "sign-next", false));
-    keyfolder_close(&folder);
-    return made;
+    if (strcmp(look->error, error) == 0) return;
+    snprintf(look->error, sizeof look->error, "%s", error);
+    if (*error)
+        log_line(LOG_ERROR, "keys_unreadable", "reason", error, NULL);
+    else
+        log_line(LOG_INFO, "keys_readable", NULL);
 }
 
-/* Rotation. */
-
-struct retirement {
-    struct keyfolder *folder;
-    char kept[2][NAME_BYTES];
-};
-
-static bool is_signing_name(const char *name)
+static void reload(struct keyring *ring)
 {
-    size_t length = strlen(name);
-    return length > 9 && strncmp(name, "sign-", 5) == 0 && strcmp(name + length - 4, ".pem") == 0;
+    char error[ERROR_BYTES] = "";
+
+    look_begin(ring);
+    struct keyring_state *state = read_state(ring->path, error, sizeof error);
+    complain(&ring->look, state ? "" : error);
+    if (state && !keyring_state_equal(state, state_of(ring)))
+        publish(ring, state);
+    else
+        keyring_state_free(state);
 }
 
-static bool visit_retired(const char *name, void *context)
+/* A stamp that is known already is looked behind again only while it is young or the folder was unreadable, and then
+   once a second: whoever sends key names that nobody has shall not keep us reading. */
+static bool worth_reading(const struct keyring *ring)
 {
-    const struct retirement *retirement = context;
-    if (!is_signing_name(name) || strcmp(name, retirement->kept[0]) == 0 || strcmp(name, retirement->kept[1]) == 0)
-        return true;
-    return keyfolder_remove(retirement->folder, name);
+    const struct look *look = &ring->look;
+    struct keyfolder_stamp stamp;
+
+    keyfolder_stamp(ring->path, &stamp);
+    if (memcmp(&stamp, &look->stamp, sizeof stamp) != 0) return true;
+    return (!look->settled || *look->error) && clock_ms(CLOCK_MONOTONIC) - look->at >= PAUSE_MS;
 }
 
-/* Tokens of a key before the current one ended long ago: such keys go. Then next becomes current. */
-static bool rotate_signing(struct keyfolder *folder)
+void keyring_look(const struct keyring *ring)
 {
-    char current[KEYFOLDER_TEXT], next[KEYFOLDER_TEXT];
-    struct retirement retirement = { .folder = folder };
+    struct keyring *own = (struct keyring *)ring; /* const for whoever uses the keys */
 
-    if (!keyfolder_read(folder, "sign-current", current) || !keyfolder_read(folder, "sign-next", next)) return false;
-    signing_name(current, retirement.kept[0]);
-    signing_name(next, retirement.kept[1]);
-    return keyfolder_list(folder, visit_retired, &retirement) && keyfolder_replace(folder, "sign-current", next) &&
-           add_signing(folder, "sign-next", true);
-}
-
-bool keyring_rotate(const char *path, char *error, size_t error_size)
-{
-    struct keyfolder folder = { .path = path, .fd = -1, .error = error, .error_size = error_size };
-
-    if (!keyfolder_open(&folder)) return false;
-    int newest = newest_version(&folder, KEY_ENCRYPTION);
-    bool rotated = newest > 0 && newest < MOST_VERSIONS
-                       ? add_key(&folder, KEY_ENCRYPTION, newest + 1) && rotate_signing(&folder)
-                       : keyfolder_fail(&folder, "%s: no key-encryption key to go on from", path);
-    keyfolder_close(&folder);
-    return rotated;
-}
-
-/* Reading. */
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* An empty or all-zero file is a disk's accident, not a key. */
-static bool parse_key(const char *text, unsigned char out[KEY_BYTES])
-{
-    unsigned char any = 0;
-
-    if (strlen(text) != 2 * KEY_BYTES) return false;
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0) return false;
-        out[i] = (unsigned char)(high << 4 | low);
-        any |= out[i];
-    }
-    return any != 0;
-}
-
-static bool load_key(struct keyfolder *folder, struct versions *versions, int use, int version)
-{
-    char text[KEYFOLDER_TEXT], name[NAME_BYTES];
-
-    key_name(use, version, name);
-    if (!keyfolder_has(folder, name)) return true; /* retired: nothing is wrapped by it any more */
-    if (!keyfolder_read(folder, name, text)) return false;
-    versions->known[version] = parse_key(text, versions->key[version]);
-    explicit_bzero(text, sizeof text);
-    return versions->known[version] || keyfolder_fail(folder, "%s/%s: not a key", folder->path, name);
-}
-
-static bool load_keys(struct keyfolder *folder, struct keyring *ring)
-{
-    for (int use = 0; use < KEY_USES; use++) {
-        struct versions *versions = &ring->versions[use];
-        versions->newest = newest_version(folder, use);
-        if (versions->newest < 0) return false;
-        if (versions->newest == 0) return keyfolder_fail(folder, "%s/%s-1: missing", folder->path, prefixes[use]);
-        for (int version = 1; version <= versions->newest; version++)
-            if (!load_key(folder, versions, use, version)) return false;
-    }
-    return true;
-}
-
-static bool load_signing(struct keyfolder *folder, struct keyring *ring, const char *name)
-{
-    char text[KEYFOLDER_TEXT], expected[NAME_BYTES];
-    struct signing_key *key = &ring->signing[ring->signing_count];
-
-    if (ring->signing_count == MOST_SIGNING)
-        return keyfolder_fail(folder, "%s: more than %d signing keys", folder->path, MOST_SIGNING);
-    if (!keyfolder_read(folder, name, text)) return false;
-    bool read = signing_read(text, key);
-    explicit_bzero(text, sizeof text);
-    if (!read) return keyfolder_fail(folder, "%s/%s: not a P-256 key", folder->path, name);
-    ring->signing_count++;
-    signing_name(key->kid, expected);
-    return strcmp(name, expected) == 0 ||
-           keyfolder_fail(folder, "%s/%s: the key in it has another thumbprint", folder->path, name);
-}
-
-struct loading {
-    struct keyfolder *folder;
-    struct keyring *ring;
-    char current[NAME_BYTES];
-};
-
-static bool visit_signing(const char *name, void *context)
-{
-    struct loading *loading = context;
-    if (!is_signing_name(name) || strcmp(name, loading->current) == 0) return true;
-    return load_signing(loading->folder, loading->ring, name);
-}
-
-static bool load_all_signing(struct keyfolder *folder, struct keyring *ring)
-{
-    char kid[KEYFOLDER_TEXT];
-    struct loading loading = { .folder = folder, .ring = ring };
-
-    if (!keyfolder_read(folder, "sign-current", kid)) return false;
-    signing_name(kid, loading.current);
-    return load_signing(folder, ring, loading.current) && keyfolder_list(folder, visit_signing, &loading);
+    pthread_mutex_lock(&own->lock);
+    if (worth_reading(own)) reload(own);
+    pthread_mutex_unlock(&own->lock);
 }
 
 struct keyring *keyring_open(const char *path, char *error, size_t error_size)
 {
-    struct keyfolder folder = { .path = path, .fd = -1, .error = error, .error_size = error_size };
-    struct keyring *ring = calloc(1, sizeof *ring);
+    size_t size = strlen(path) + 1;
+    struct keyring *ring = calloc(1, sizeof *ring + size);
 
     if (!ring) {
-        keyfolder_fail(&folder, "%s: out of memory", path);
+        snprintf(error, error_size, "%s: out of memory", path);
         return NULL;
     }
-    bool loaded = keyfolder_open(&folder) && load_keys(&folder, ring) && load_all_signing(&folder, ring);
-    keyfolder_close(&folder);
-    if (loaded) return ring;
+    memcpy(ring->path, path, size);
+    pthread_mutex_init(&ring->lock, NULL);
+    look_begin(ring);
+    atomic_init(&ring->state, read_state(path, error, error_size));
+    if (state_of(ring)) return ring;
     keyring_free(ring);
     return NULL;
 }
@@ -273,21 +133,49 @@ struct keyring *keyring_open(const char *path, char *error, size_t error_size)
 void keyring_free(struct keyring *ring)
 {
     if (!ring) return;
-    for (size_t i = 0; i < ring->signing_count; i++) signing_free(&ring->signing[i]);
-    explicit_bzero(ring, sizeof *ring);
+    struct keyring_state *state = atomic_load(&ring->state);
+    while (state) {
+        struct keyring_state *older = state->older;
+        keyring_state_free(state);
+        state = older;
+    }
+    pthread_mutex_destroy(&ring->lock);
     free(ring);
 }
 
-int keyring_version(const struct keyring *ring, enum key_use use) { return ring->versions[use].newest; }
+unsigned keyring_generation(const struct keyring *ring) { return state_of(ring)->generation; }
+
+int keyring_version(const struct keyring *ring, enum key_use use) { return state_of(ring)->versions[use].current; }
 
 const unsigned char *keyring_key(const struct keyring *ring, enum key_use use, int version)
 {
-    const struct versions *versions = &ring->versions[use];
-    return version >= 1 && version <= versions->newest && versions->known[version] ? versions->key[version] : NULL;
+    if (version < 1 || version > MOST_VERSIONS) return NULL;
+    const struct versions *versions = &state_of(ring)->versions[use];
+    if (!versions->known[version]) {
+        keyring_look(ring);
+        versions = &state_of(ring)->versions[use];
+    }
+    return versions->known[version] ? versions->key[version] : NULL;
 }
 
 const struct signing_key *keyring_signing(const struct keyring *ring, size_t *count)
 {
-    *count = ring->signing_count;
-    return ring->signing;
+    const struct keyring_state *state = state_of(ring);
+    *count = state->signing_count;
+    return state->signing;
+}
+
+static const struct signing_key *find_signing(const struct keyring_state *state, const char *kid)
+{
+    for (size_t i = 0; i < state->signing_count; i++)
+        if (strcmp(state->signing[i].kid, kid) == 0) return &state->signing[i];
+    return NULL;
+}
+
+const struct signing_key *keyring_verifying(const struct keyring *ring, const char *kid)
+{
+    const struct signing_key *key = find_signing(state_of(ring), kid);
+    if (key) return key;
+    keyring_look(ring);
+    return find_signing(state_of(ring), kid);
 }

@@ -235,20 +235,27 @@ static bool times_hold(const json_t *claims, long long now, long long *expires)
 
 static const char *key_of(const struct keyring *ring, const json_t *header)
 {
-    size_t count;
-    const struct signing_key *keys = keyring_signing(ring, &count);
+    const char *kid = text_of(header, "kid");
+    const struct signing_key *key = kid ? keyring_verifying(ring, kid) : NULL;
+    return key ? key->public_pem : NULL;
+}
 
-    for (size_t i = 0; i < count; i++)
-        if (text_is(header, "kid", keys[i].kid)) return keys[i].public_pem;
-    return NULL;
+/* What was verified with other keys in the ring is not found again: its key may be gone. Taken before the key is. */
+static void remembered_as(const struct token_verifier *verifier, const char *token, size_t length,
+                          unsigned char digest[DIGEST_BYTES])
+{
+    unsigned generation = keyring_generation(verifier->ring);
+    digest_sha256(token, length, digest);
+    for (size_t i = 0; i < sizeof generation; i++) digest[DIGEST_BYTES - 1 - i] ^= (unsigned char)(generation >> 8 * i);
 }
 
 static struct problem verify_parts(const struct token_verifier *verifier, const char *token, const struct parts *parts,
                                    struct arena *arena, struct caller *caller)
 {
+    unsigned char digest[DIGEST_BYTES];
+    remembered_as(verifier, token, parts->length, digest);
     const char *key = header_known(parts->header) ? key_of(verifier->ring, parts->header) : NULL;
     long long now = time(NULL), expires = 0;
-    unsigned char digest[DIGEST_BYTES];
 
     if (!key || !signed_by(token, key)) return problem(401, "token_invalid");
     if (!text_is(parts->claims, "iss", verifier->issuer) || !text_is(parts->claims, "aud", audience_name) ||
@@ -256,7 +263,6 @@ static struct problem verify_parts(const struct token_verifier *verifier, const 
         !read_caller(parts->claims, arena, caller))
         return problem(401, "token_invalid");
     if (expires <= now) return problem(401, "token_expired");
-    digest_sha256(token, parts->length, digest);
     token_cache_add(verifier->cache, digest, expires, caller);
     return PROBLEM_NONE;
 }
@@ -268,7 +274,7 @@ static bool remembered(const struct token_verifier *verifier, const char *token,
     size_t length = token ? strnlen(token, TOKEN_LIMIT + 1) : 0;
 
     if (length == 0 || length > TOKEN_LIMIT) return false;
-    digest_sha256(token, length, digest);
+    remembered_as(verifier, token, length, digest);
     return token_cache_find(verifier->cache, digest, time(NULL), arena, caller);
 }
 

@@ -451,6 +451,41 @@ START_TEST(test_duplicate_names_are_refused)
 }
 END_TEST
 
+static void rotate(void)
+{
+    char error[256];
+    ck_assert_msg(keyring_rotate(ring.folder, error, sizeof error), "%s", error);
+    keyring_look(ring.keys);
+}
+
+/* It is good for one rotation more, and is not remembered beyond. */
+START_TEST(test_token_of_the_key_before_last_is_refused)
+{
+    struct caller who = someone();
+    const char *first = token_sign(ring.keys, ISSUER, &who, arena);
+    rotate();
+    ck_assert_int_eq(token_verify(verifier, first, arena, &caller).status, 0);
+    const char *second = token_sign(ring.keys, ISSUER, &who, arena);
+    ck_assert_int_eq(token_verify(verifier, second, arena, &caller).status, 0);
+    rotate();
+    ck_assert_int_eq(token_verify(verifier, first, arena, &caller).status, 401);
+    ck_assert_int_eq(token_verify(verifier, second, arena, &caller).status, 0);
+}
+END_TEST
+
+/* Another host rotated, and this one has not looked yet. */
+START_TEST(test_token_of_a_key_that_is_new_in_the_folder)
+{
+    char error[256];
+    struct caller who = someone();
+    for (int i = 0; i < 2; i++) ck_assert(keyring_rotate(ring.folder, error, sizeof error));
+    struct keyring *other = keyring_open(ring.folder, error, sizeof error);
+    const char *token = token_sign(other, ISSUER, &who, arena);
+    ck_assert_int_eq(token_verify(verifier, token, arena, &caller).status, 0);
+    keyring_free(other);
+}
+END_TEST
+
 START_TEST(test_another_issuers_verifier_refuses)
 {
     struct token_verifier *other = token_verifier_new(ring.keys, "https://other.example");
@@ -593,6 +628,8 @@ int main(void)
     tcase_add_test(tests, test_expired_is_told_apart);
     tcase_add_test(tests, test_memory_forgets_at_the_end);
     tcase_add_test(tests, test_duplicate_names_are_refused);
+    tcase_add_test(tests, test_token_of_the_key_before_last_is_refused);
+    tcase_add_test(tests, test_token_of_a_key_that_is_new_in_the_folder);
     tcase_add_test(tests, test_another_issuers_verifier_refuses);
     tcase_add_test(tests, test_full_memory_only_costs_time);
     tcase_add_test(tests, test_threads_share_a_verifier);
