@@ -178,10 +178,14 @@ static bool path_is_plain(const char *path, size_t length)
     return true;
 }
 
+/* RFC 3986, 3.4. Lists tell their own URL in JSON and in Link: a quote or > of a caller's would end what holds it. */
 static bool query_is_plain(const char *query)
 {
-    for (; *query; query++)
-        if (*query <= ' ' || *query >= 0x7f || *query == '#') return false;
+    for (; *query; query++) {
+        char c = *query;
+        bool word = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        if (!word && !strchr("-._~%!$&'()*+,;=:@/?", c)) return false;
+    }
     return true;
 }
 

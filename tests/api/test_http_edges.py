@@ -137,6 +137,7 @@ def test_missing_host_is_400_and_the_end(service):
     "http://other.example/v1/api-info", "http://api.utvag.example", "http://api.utvag.example?a=b",
     "http://a@api.utvag.example/v1/api-info", "ftp://api.utvag.example/v1/api-info", "/v1/api-info#a", "api.utvag.example:443", "*", "/v1/api-info%00", "/v1%2fapi-info",
     "//v1/api-info", "/v1//api-info", "/v1/./api-info", "/v1/../v1/api-info", "/v1/API-INFO", "/v1/api-info;a=b",
+    "/v1/api-info?a=\"", "/v1/api-info?a=\\", "/v1/api-info?a=>", "/v1/api-info?a={", "/v1/api-info?a=|", "/v1/api-info?a=^",
     "/v1/api%2Dinfo", "/v1/api-info?a=%zz", "/v1/api-info?a=%00", "/v1/api-info?a=%c3", "/v1/api-info?a=%f8%88%80%80",
 ])
 def test_bad_target_is_400(service, target):
@@ -156,6 +157,16 @@ def test_an_id_in_the_query_is_none_in_the_path(service):
     one, other = "8c0e6a52-93b4-4f0b-8f63-3ab5a7f3f6d0", "00000000-0000-4000-8000-00000000abcd"
     got, _ = talk(service, get(f"/v1/applicants/{one}?id={other}"))
     assert answers(got) == [400] and problem(got)["code"] == "parameter_unknown"
+
+
+def test_a_url_forges_no_sealed_member(service):
+    """A list tells its own URL: a quote in it would end the string, and what follows would be opened as a seal."""
+    token = service.as_("case_worker").get("/applicants").request.headers["Authorization"]
+    marker = '"$seal":"persons/8c0e6a52-93b4-4f0b-8f63-3ab5a7f3f6d0/sealed/00/00"'
+    got, _ = talk(service, get(f'/v1/applicants?external_id=a",{marker},"b":"', "Authorization: " + token))
+    assert answers(got) == [400] and problem(got)["code"] == "target_invalid" and b"$seal" not in got
+    escaped = service.as_("case_worker").get("/applicants?external_id=a%22")
+    assert escaped.status_code in (200, 400) and json.loads(escaped.text)
 
 
 def test_a_parameter_may_be_given_once(service):
