@@ -7,9 +7,11 @@ extern const struct text persons_rules[];
 
 const struct text persons_rules[] = {
     { "reference_unknown", 0, NULL, "Det som nämns finns inte.", "What is named is not there." },
-    { "acting_officer_required", 0, NULL,
-      "En skyddad person registreras av en handläggare: ange X-Acting-Officer, annars kan ingen nå uppgifterna.",
-      "A protected person is registered by an officer: state X-Acting-Officer, else nobody could reach the record." },
+    { "protected_needs_officer", 0, NULL,
+      "En maskin som inte hör till en organisation kan inte registrera någon vars uppgifter är skyddade, eller kan vara "
+      "det: ingen skulle nå dem. Låt någon av personalen göra det.",
+      "A machine that belongs to no agency cannot register someone who is protected, or may be: nobody could reach the "
+      "record. Let one of the staff do it." },
     { "external_id_taken", 409, "/external_id", "Referensen används redan för en annan person.",
       "The reference is in use for another person." },
     { "external_id_resembles_identity_number", 422, "/external_id", "Referensen liknar ett personnummer.",

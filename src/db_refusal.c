@@ -48,14 +48,16 @@ static struct problem read_member(struct request *rq, const char *detail)
     return with_errors(422, "body_invalid", errors, 1);
 }
 
-static struct problem read_constraint(struct request *rq, const char *name)
+/* A rule of a table, by its constraint's name. base: the pointer of the object that broke it. */
+static struct problem read_constraint(struct request *rq, const char *name, const char *base)
 {
     const struct text *rule = text_find(name);
     if (!rule || !rule->status) return PROBLEM_NONE;
     if (!rule->pointer) return problem(rule->status, rule->code);
     struct member_error *errors = arena_alloc(rq->arena, sizeof *errors);
-    if (!errors) return problem(500, "out_of_memory");
-    *errors = (struct member_error){ .pointer = rule->pointer, .code = rule->code };
+    const char *pointer = errors ? arena_text(rq->arena, "%s%s", base, rule->pointer) : NULL;
+    if (!pointer) return problem(500, "out_of_memory");
+    *errors = (struct member_error){ .pointer = pointer, .code = rule->code };
     return with_errors(rule->status, rule->status == 422 ? "body_invalid" : rule->code, errors, 1);
 }
 
@@ -84,7 +86,7 @@ static struct problem read_server(const char *state)
     return PROBLEM_NONE;
 }
 
-/* Messages can hold data, so they are logged only for errors in our own SQL (class 42) and in the server (XX). */
+/* Messages can hold data, so they are logged only for errors in our own SQL (42, P0) and in the server (XX). */
 static struct problem unexpected(struct request *rq, const PGresult *error, const char *state)
 {
     bool ours = strncmp(state, "42", 2) == 0 || strncmp(state, "XX", 2) == 0 || strncmp(state, "P0", 2) == 0;
@@ -103,7 +105,9 @@ struct problem refusal_read(struct request *rq, const PGresult *error)
     if (strcmp(state, "UV412") == 0) return problem(412, "version_stale");
     if (strcmp(state, "UV409") == 0) return read_gates(rq, detail);
     if (strcmp(state, "UV422") == 0) return read_member(rq, detail);
-    if (strncmp(state, "23", 2) == 0) TRY(read_constraint(rq, field(error, PG_DIAG_CONSTRAINT_NAME)));
+    const char *constraint = field(error, PG_DIAG_CONSTRAINT_NAME);
+    if (strcmp(state, "UV423") == 0) TRY(read_constraint(rq, constraint, detail));
+    if (strncmp(state, "23", 2) == 0) TRY(read_constraint(rq, constraint, ""));
     TRY(read_server(state));
     return unexpected(rq, error, state);
 }

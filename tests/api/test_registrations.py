@@ -1,6 +1,7 @@
 """A family registered, and applied for, in one call: all or nothing."""
 
 import copy
+import json
 import uuid
 
 import pytest
@@ -93,12 +94,43 @@ def test_children_and_certification_may_be_absent(partner):
     assert done(partner.get("/applications/" + told["application_id"]))["needs"][0]["certified_until"] is None
 
 
+@pytest.mark.parametrize("name", ["child:00", "child:01", "child:20", "child:", "child:0x", "Person"])
+def test_a_child_is_named_in_one_way(service, partner, name):
+    before = counts(service)
+    answer = register(partner, family(needs=[{"for": name, "category_code": "food"}]))
+    assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [("/needs/0/for", "pattern")]
+    assert counts(service) == before
+
+
+def test_two_ways_of_naming_a_child_are_one_to_the_database(service):
+    """What is not told of a child counts as under 18, and how a need names her says nothing."""
+    def person(**members):
+        return {"id": str(uuid.uuid4()), "protection": "none"} | members
+
+    body = {"person": person(minor=False), "children": [person(minor=True), person(minor=False), person()],
+            "application": {"id": str(uuid.uuid4())},
+            "needs": [{"id": str(uuid.uuid4()), "for": name, "category_code": "food"}
+                      for name in ("person", "child:0", "child:00", "child:1", "child:01", "child:2")]}
+    with service.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("SELECT set_config('utvag.role', 'case_worker', true), set_config('utvag.audit_id', gen_random_uuid()::text, true)")
+        connection.execute("SELECT create_registration(NULL, %s::jsonb, NULL)", [json.dumps(body)])
+        concerned = connection.execute("SELECT concerns_child FROM needs WHERE application_id = %s ORDER BY created_at",
+                                       [body["application"]["id"]]).fetchall()
+    assert concerned == [(False,), (True,), (True,), (False,), (False,), (True,)]
+
+
 @pytest.mark.parametrize("change,pointer,code", [
     ({"needs": [{"for": "child:3", "category_code": "food"}]}, "/needs/0/for", "reference_unknown"),
     ({"needs": [{"for": "person", "category_code": "food"}, {"for": "person", "category_code": "yacht"}]},
      "/needs/1/category_code", "code_unknown"),
     ({"certification": {"certified_on": "2999-01-01"}}, "/certification/certified_on", "date_in_future"),
-    ({"certification": {"certified_on": "2026-02-02", "expires_on": "2026-02-01"}}, "/expires_on", "certification_period_invalid"),
+    ({"certification": {"certified_on": "2026-02-02", "expires_on": "2026-02-01"}}, "/certification/expires_on",
+     "certification_period_invalid"),
+    ({"children": [{"protection": "none"}, {"protection": "unknown", "city": "Umeå"}, {"protection": "none"}]},
+     "/children/1/protection", "protected_person_has_no_place"),
+    ({"children": [{"protection": "none"}, {"protection": "none"}, {"protection": "none", "identifiers": [
+        {"kind": "other", "number": "AB 12"}, {"kind": "other", "number": "AB 13", "valid_from": "2026-02-02", "valid_until": "2026-02-01"}]}]},
+     "/children/2/identifiers/1/valid_until", "identifier_ends_after_it_begins"),
 ])
 def test_nothing_is_registered_when_a_part_is_wrong(service, partner, change, pointer, code):
     before = counts(service)
@@ -115,7 +147,24 @@ def test_nothing_is_registered_when_a_reference_is_taken(service, partner):
     before = counts(service)
     answer = register(partner, body)
     assert (answer.status_code, answer.json()["code"]) == (409, "application_external_id_taken")
+    assert [e["pointer"] for e in answer.json()["errors"]] == ["/application/external_id"]
     assert counts(service) == before
+
+
+def test_nothing_is_registered_when_a_child_has_anothers_reference(service, partner):
+    twice = [{"protection": "none", "external_id": "barn-1"}, {"protection": "none", "external_id": "barn-1"}]
+    before = counts(service)
+    answer = register(partner, family(children=twice, needs=[{"for": "person", "category_code": "food"}]))
+    assert (answer.status_code, [(e["pointer"], e["code"]) for e in answer.json()["errors"]]) == (
+        409, [("/children/1/external_id", "external_id_taken")])
+    assert counts(service) == before
+
+
+def test_nothing_is_changed_before_it_was_made(service, partner):
+    told = done(register(partner), 201)
+    made = done(partner.get("/applications/" + told["application_id"]))["needs"]
+    made += done(partner.get(f"/applications/{told['application_id']}/certifications"))["certifications"]
+    assert len(made) == 5 and all(row["created_at"] <= row["updated_at"] for row in made)
 
 
 def test_repetition_registers_once(service, partner):
