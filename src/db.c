@@ -122,14 +122,20 @@ static bool take_rows(struct request *rq, struct trip *trip, struct rows *rows)
     return true;
 }
 
-/* What a trip came to. `entered` is the first step's: without its row the caller is nobody (any more). */
+static bool claimed_already(const struct trip *trip)
+{
+    const char *name = trip->error ? PQresultErrorField(trip->error, PG_DIAG_CONSTRAINT_NAME) : NULL;
+    return name && strcmp(name, "idempotency_key_claimed") == 0;
+}
+
+/* What a trip came to. A key that was claimed before is no refusal: what was answered then is looked up. `entered` is the first step's: without its row the caller is nobody (any more). */
 static struct problem judge(struct request *rq, struct trip *trip, bool writes)
 {
     if (trip->lost) return unavailable(writes && trip->sent ? "commit_in_doubt" : "database_away");
     const PGresult *entered = trip->steps[0].result;
     if (entered && PQntuples(entered) == 0) return problem(401, "token_revoked");
-    if (trip->error) return refusal_read(rq, trip->error);
-    return PROBLEM_NONE;
+    bool refused = trip->error && !claimed_already(trip);
+    return refused ? refusal_read(rq, trip->error) : PROBLEM_NONE;
 }
 
 static bool worth_another_try(const struct trip *trip)
@@ -169,12 +175,6 @@ static struct problem finish(struct request *rq, struct trip *trip, struct probl
     if (!stop.status && !take_rows(rq, trip, rows)) stop = problem(500, "out_of_memory");
     trip_clear(trip);
     return db_refuse(rq, stop);
-}
-
-static bool claimed_already(const struct trip *trip)
-{
-    const char *name = trip->error ? PQresultErrorField(trip->error, PG_DIAG_CONSTRAINT_NAME) : NULL;
-    return name && strcmp(name, "idempotency_key_claimed") == 0;
 }
 
 /* Whether the caller may still see the record that was answered: by the view of the operation that reads it. */
