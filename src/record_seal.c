@@ -148,6 +148,18 @@ static bool close_groups(const struct record *record, json_t *row, const json_t 
     return fine;
 }
 
+/* A new record's member that is null is one that is absent: nothing is sealed for it, a protected person's place least
+   of all. A copy, whose members are those of row; NULL when out of memory. */
+static json_t *members_of(const json_t *row)
+{
+    json_t *members = json_object();
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)row, name, value)
+        if (!json_is_null(value)) json_object_set(members, name, value);
+    return members;
+}
+
 static struct problem seal_record(struct request *rq, json_t *row, const struct schema *schema)
 {
     char id[UUID_SIZE];
@@ -157,7 +169,7 @@ static struct problem seal_record(struct request *rq, json_t *row, const struct 
     json_t *tokens = json_array();
     bool fine =
         tokens && seal_make_key(rq->service->keyring, id, record.key, wrapped) && add_tokens(rq, tokens, row, schema);
-    json_t *whole = json_copy(row);
+    json_t *whole = members_of(row);
     fine = fine && whole && close_groups(&record, row, whole, whole) &&
            json_object_set_new(row, "id", json_string(id)) == 0 &&
            set_bytes(row, "data_key", wrapped, sizeof wrapped) && json_object_set(row, "blind", tokens) == 0;

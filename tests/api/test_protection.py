@@ -120,6 +120,15 @@ def test_no_place_is_stored_for_a_protected_person(service, officer, level):
     assert change(officer, path_of(there), **PLACE).status_code == 422
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_place_that_is_null_is_none(service, officer, level):
+    nothing = dict.fromkeys(PLACE)
+    answer = officer.post("/applicants", json=nothing | {"protection": level})
+    assert answer.status_code == 201, answer.text
+    assert service.sql("SELECT sealed_place FROM persons WHERE id = %s", answer.json()["id"]) == [(None,)]
+    assert officer.post("/applicants", json=nothing | {"protection": level, "city": "Kiruna"}).status_code == 422
+
+
 def test_a_place_is_erased_when_protection_comes_and_in_history_too(service, officer):
     there = applicant(officer, **PLACE)
     change(officer, path_of(there), alias="Lisa")
