@@ -1,8 +1,10 @@
 """Applicants and children: registering, reading, changing, listing."""
 
+import concurrent.futures
 import re
 
 import pytest
+import requests
 
 from people import applicant, change, child, codes, made, path_of, personnummer, reference, tag
 
@@ -245,6 +247,45 @@ def test_a_corrected_number_stays_as_history_and_is_not_found(service):
     assert find(wrong) == []
     assert [one["id"] for one in find(right)] == [there["id"]]
     assert service.sql("SELECT count(*) FROM identifiers WHERE person_id = %s", there["id"]) == [(2,)]
+
+
+@BOTH
+def test_a_number_stands_once_with_a_person(service, plural, build):
+    """However it is written, of whatever kind; with another person it is no news."""
+    partner, number = service.as_("partner", "handl-1"), personnummer()
+    there = build(partner, identifiers=[{"kind": "personnummer", "number": number}])
+    for kind, written in (("personnummer", number), ("personnummer", f"{number[2:8]}-{number[8:]}"), ("other", number)):
+        answer = partner.post(f"/{plural}/{there['id']}/identifiers", json={"kind": kind, "number": written})
+        assert (answer.status_code, answer.json()["code"]) == (409, "identifier_exists"), (kind, answer.text)
+        assert number[-4:] not in answer.text
+    now = partner.get(f"/{plural}/{there['id']}").json()
+    assert (now["version"], len(now["identifiers"])) == (1, 1)
+    build(partner, identifiers=[{"kind": "personnummer", "number": number}])
+
+
+def test_a_person_is_not_registered_with_one_number_twice(service):
+    number = {"kind": "passport", "number": "AB 123456"}
+    answer = service.as_("partner", "handl-1").post("/applicants", json={"protection": "none", "identifiers": [number, number]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "identifier_exists")
+
+
+def test_a_number_may_be_corrected_to_itself(service):
+    """Its kind or its dates were wrong."""
+    partner, number = service.as_("partner", "handl-1"), personnummer()
+    there = applicant(partner, identifiers=[{"kind": "other", "number": number}])
+    body = {"kind": "personnummer", "number": number, "replaces_id": there["identifiers"][0]["id"]}
+    assert [one["kind"] for one in made(partner.post(path_of(there) + "/identifiers", json=body))["identifiers"]] == ["personnummer"]
+
+
+def test_a_number_added_many_times_at_once_stands_once(service):
+    partner, number = service.as_("partner", "handl-1"), {"kind": "personnummer", "number": personnummer()}
+    there = applicant(partner)
+    partner.get("/codes")
+    add = lambda _: requests.post(service.url + path_of(there) + "/identifiers", json=number, headers=partner.headers, timeout=30)
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        statuses = sorted(answer.status_code for answer in threads.map(add, range(8)))
+    assert statuses == [201] + [409] * 7
+    assert len(partner.get(path_of(there)).json()["identifiers"]) == 1
 
 
 def test_only_ones_own_number_is_corrected(service):
