@@ -1,5 +1,6 @@
 """The contract against itself: nothing missing, nothing said that is not so, one way of naming. Needs no service."""
 
+import datetime
 import re
 
 import pytest
@@ -226,6 +227,31 @@ def test_examples_are_complete(operation):
         shown = set().union(*(example for example in contract.examples(content) if isinstance(example, dict)))
         if "properties" in schema and kind != "application/yaml":
             assert set(schema["properties"]) - {"next"} <= shown, (where, kind)
+
+
+# What lies ahead by its nature; every other time of an example tells of what has been.
+AHEAD = re.compile(r"([a-z_]*expires|until|due)_(on|at)|[a-z_]+_(until|by)")
+
+
+def times(example, name=""):
+    if isinstance(example, dict):
+        for key, value in example.items():
+            yield from times(value, key)
+    elif isinstance(example, list):
+        for value in example:
+            yield from times(value, name)
+    elif isinstance(example, str) and re.match(r"\d{4}-\d\d-\d\d(T|$)", example):
+        yield name, example
+
+
+@each_operation
+def test_examples_tell_of_no_future(operation):
+    """They can be sent and answered as they stand."""
+    today = datetime.date.today().isoformat()
+    for where, kind, content in operation.media():
+        for example in contract.examples(content):
+            for name, value in times(example):
+                assert AHEAD.fullmatch(name) or value[:10] <= today, (where, name, value)
 
 
 @each_operation
