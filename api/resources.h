@@ -16,6 +16,7 @@
     X(clients)                   \
     X(codes)                     \
     X(decisions)                 \
+    X(discovery)                 \
     X(eligibility_assessments)   \
     X(emergency_grants)          \
     X(households)                \

@@ -97,17 +97,19 @@ static struct problem get_security_text(struct request *rq, struct response *rs)
 
 static json_t *catalogue_link(const struct request *rq, const char *path, const char *type)
 {
-    return json_pack("[{s:o, s:s}]", "href", json_sprintf("%s%s", rq->service->config->base_url, path), "type", type);
+    return json_pack("{s:o, s:s}", "href", json_sprintf("%s%s", rq->service->config->base_url, path), "type", type);
 }
 
 /* RFC 9727 */
 static struct problem get_api_catalog(struct request *rq, struct response *rs)
 {
-    json_t *catalogue = json_pack("{s:[{s:o, s:o, s:o, s:o}]}", "linkset", "anchor",
+    static const char json[] = "application/json";
+    json_t *catalogue = json_pack("{s:[{s:o, s:[o], s:[o, o], s:[o]}]}", "linkset", "anchor",
                                   json_sprintf("%s/v1", rq->service->config->base_url), "service-desc",
                                   catalogue_link(rq, "/v1/openapi.yaml", "application/yaml"), "service-meta",
-                                  catalogue_link(rq, "/v1/api-info", "application/json"), "status",
-                                  catalogue_link(rq, "/v1/health/ready", "application/json"));
+                                  catalogue_link(rq, "/v1/api-info", json),
+                                  catalogue_link(rq, "/.well-known/oauth-authorization-server", json), "status",
+                                  catalogue_link(rq, "/v1/health/ready", json));
     respond_json(rq, rs, 200, catalogue);
     json_decref(catalogue);
     if (rs->status == 200) rs->type = "application/linkset+json; profile=\"https://www.rfc-editor.org/info/rfc9727\"";

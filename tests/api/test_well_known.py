@@ -28,8 +28,10 @@ def test_api_catalogue_leads_to_the_contract(service):
     (only,) = answer.json()["linkset"]
     assert requests.get(only["anchor"], timeout=10).status_code == 200
     for rel in ("service-desc", "service-meta", "status"):
-        (link,) = only[rel]
-        assert requests.get(link["href"], timeout=10).headers["Content-Type"] == link["type"]
+        for link in only[rel]:
+            answer = requests.get(link["href"], timeout=10)
+            assert (answer.status_code, answer.headers["Content-Type"]) == (200, link["type"])
+    assert any(link["href"].endswith("/.well-known/oauth-authorization-server") for link in only["service-meta"])
 
 
 def test_it_stands_nowhere_else(service):
