@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "utvag/config.h"
-#include "utvag/keyring.h"
 #include "utvag/migrate.h"
 
 int command_fail(const char *format, ...)
@@ -23,13 +22,4 @@ int command_migrate(struct service *service, int count, char **arguments)
     (void)arguments;
     if (count) return command_fail("migrate takes no arguments");
     return migrate_run(service->config->owner_url) ? 0 : 1;
-}
-
-int command_key_init(struct service *service, int count, char **arguments)
-{
-    char error[256];
-    (void)arguments;
-    if (count) return command_fail("key init takes no arguments");
-    if (!keyring_init(service->config->keys, error, sizeof error)) return command_fail("%s", error);
-    return 0;
 }

@@ -25,6 +25,15 @@ static const struct command commands[] = {
     { "demo", "--write FILE", "load the demo into an empty database, and write its credentials to FILE",
       NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_demo },
     { "key init", "", "make the key ring, or what it lacks", NEEDS_FOLDER, command_key_init },
+    { "key rotate", "",
+      "let the next keys sign and wrap, make new next ones, and re-wrap every data key, as the database's owner;\n"
+      "      running processes follow by themselves; where the folder is copied to other hosts, copy it again before the "
+      "next time",
+      NEEDS_DATABASE | NEEDS_KEYS, command_key_rotate },
+    { "key rewrap", "",
+      "re-wrap what is still under older keys: goes on where a rotation was cut short, and makes no key; once it finds\n"
+      "      none, and no backup from before it is left, kek-N below kek-current may be deleted",
+      NEEDS_DATABASE | NEEDS_KEYS, command_key_rewrap },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -22,11 +22,11 @@ struct command {
 int command_serve(struct service *service, int count, char **arguments);
 int command_migrate(struct service *service, int count, char **arguments);
 int command_key_init(struct service *service, int count, char **arguments);
+int command_key_rotate(struct service *service, int count, char **arguments);
+int command_key_rewrap(struct service *service, int count, char **arguments);
 int command_user_add(struct service *service, int count, char **arguments);
 int command_client_add(struct service *service, int count, char **arguments);
 int command_demo(struct service *service, int count, char **arguments);
-int command_user_add(struct service *service, int count, char **arguments);
-int command_client_add(struct service *service, int count, char **arguments);
 
 /* For messages of a command to whoever typed it: "utvag: …" on stderr. Returns 1. */
 int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
