@@ -24,7 +24,7 @@ enum { GAP = 0 };
 #define ASAN_UNPOISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
 #endif
 
-enum { BLOCK_BYTES = 64 * 1024, ALIGNMENT = _Alignof(max_align_t) };
+enum { BLOCK_BYTES = 64 * 1024, SHORT_TEXT = 256, ALIGNMENT = _Alignof(max_align_t) };
 
 /* Bytes past `used` are zero, always. */
 struct block {
@@ -132,12 +132,17 @@ char *arena_copy(struct arena *arena, const char *bytes, size_t length)
 char *arena_text(struct arena *arena, const char *format, ...)
 {
     va_list arguments, again;
+    char shorter[SHORT_TEXT]; /* most are: formatted once, and copied */
 
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(shorter, sizeof shorter, format, arguments);
     char *text = length < 0 ? NULL : arena_alloc(arena, (size_t)length + 1);
-    if (text) vsnprintf(text, (size_t)length + 1, format, again);
+    if (text && length < SHORT_TEXT)
+        memcpy(text, shorter, (size_t)length + 1);
+    else if (text)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    explicit_bzero(shorter, sizeof shorter);
     va_end(again);
     va_end(arguments);
     return text;

@@ -42,7 +42,7 @@ static const struct setting settings[] = {
     { "PROXIES", PLACE(proxies), TEXT, 0, 0, NULL },
     { "IN_FLIGHT", PLACE(in_flight), NUMBER, 1, 100000, "256" },
     { "LOGINS", PLACE(logins), NUMBER, 1, 64, "2" },
-    { "HEADER_LIMIT", PLACE(header_limit), SIZE, 4096, 1L << 20, "32768" },
+    { "HEADER_LIMIT", PLACE(header_limit), SIZE, 4096, 1L << 20, "12288" },
     { "BODY_LIMIT", PLACE(body_limit), SIZE, 1024, 64L << 20, "1048576" },
     { "DEPTH_LIMIT", PLACE(depth_limit), NUMBER, 4, 512, "32" },
     { "REQUEST_SECONDS", PLACE(request_seconds), NUMBER, 1, 3600, "10" },

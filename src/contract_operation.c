@@ -142,6 +142,7 @@ static bool read_security(struct draft *draft)
     if (!roles) return contract_fail(draft->contract, draft->place, "out of memory");
     for (size_t i = 0; i < count; i++)
         if (!read_role(draft, json_array_get(security, i), &roles[i])) return false;
+    for (size_t i = 0; i < count; i++) draft->operation->role_bits |= 1u << roles[i];
     draft->operation->open = count == 0;
     draft->operation->roles = roles;
     draft->operation->role_count = count;

@@ -275,7 +275,7 @@ struct problem db_audit_refusal(struct request *rq, int status, const char *code
                                    number,
                                    code };
     struct trip trip = { 0 };
-    trip_add(&trip, (struct step){ .name = "refusal", .sql = refusal_sql, .count = 12, .values = values });
+    trip_add(&trip, (struct step){ .name = "refusal", .sql = { refusal_sql }, .count = 12, .values = values });
     struct problem stop = go(rq, &trip, false);
     trip_clear(&trip);
     if (!stop.status) rq->audited = true;
@@ -291,7 +291,7 @@ static char *ask(struct db *db, const char *name, const char *sql)
     struct connection *connection = pool_take(db->pool, 500, &full);
     if (!connection) return NULL;
     struct trip trip = { 0 };
-    trip_add(&trip, (struct step){ .name = name, .sql = sql });
+    trip_add(&trip, (struct step){ .name = name, .sql = { sql } });
     trip_go(&trip, connection, db->config);
     if (trip.lost) pool_drop(connection);
     pool_give(db->pool, connection);

@@ -1,6 +1,5 @@
 #include "db_steps.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "utvag/service.h"
@@ -48,16 +47,14 @@ static const char *purpose_of(const struct request *rq)
 static const char *actions_of(const struct request *rq)
 {
     enum { ROOM = 1024 };
-    char *list = arena_alloc(rq->arena, ROOM);
-    size_t used = 0;
+    char *list = arena_alloc(rq->arena, ROOM), *end = list;
     if (!list) return "";
     for (size_t i = 0; i < contract_count(rq->service->contract); i++) {
         const struct contract_operation *operation = contract_at(rq->service->contract, i);
-        bool may = false;
-        for (size_t r = 0; operation->action && r < operation->role_count; r++)
-            may = may || (rq->caller.roles & 1u << operation->roles[r]);
-        if (may && used < ROOM)
-            used += (size_t)snprintf(list + used, ROOM - used, "%s%s", used ? "," : "", operation->action);
+        if (!operation->action || !(operation->role_bits & rq->caller.roles)) continue;
+        if (strlen(operation->action) + 2 > (size_t)(list + ROOM - end)) break;
+        if (end > list) *end++ = ',';
+        end = stpcpy(end, operation->action);
     }
     return list;
 }
@@ -83,7 +80,7 @@ bool step_enter(struct request *rq, struct trip *trip)
                                 or_empty(rq->contract->event),
                                 step_subject(rq) };
     memcpy(values, all, sizeof all);
-    trip_add(trip, (struct step){ .name = "enter", .sql = enter_sql, .count = 13, .values = values });
+    trip_add(trip, (struct step){ .name = "enter", .sql = { enter_sql }, .count = 13, .values = values });
     return true;
 }
 
@@ -95,7 +92,7 @@ bool step_enter_login(struct request *rq, struct trip *trip)
     uuid_v7(audit_id);
     const char *const all[] = { rq->contract->id, rq->trace, or_empty(rq->address), audit_id };
     memcpy(values, all, sizeof all);
-    trip_add(trip, (struct step){ .name = "enter_login", .sql = enter_login_sql, .count = 4, .values = values });
+    trip_add(trip, (struct step){ .name = "enter_login", .sql = { enter_login_sql }, .count = 4, .values = values });
     return true;
 }
 
@@ -106,44 +103,50 @@ bool step_claim(struct request *rq, struct trip *trip, const char *key, const ch
     values[0] = key;
     values[1] = mac;
     char *name = arena_text(rq->arena, "claim/%d", (int)rq->caller.role);
-    trip_add(trip, (struct step){ .name = name, .sql = claim_sql, .count = 2, .values = values });
+    trip_add(trip, (struct step){ .name = name, .sql = { claim_sql }, .count = 2, .values = values });
     return name != NULL;
 }
 
-/* The statement with its audit row, and with its answer kept under the claimed key. */
-static char *wrap(struct request *rq, const struct statement *statement, size_t count, bool keyed)
+#define LOGGED(outcome)                                                                                                       \
+    ", logged AS (INSERT INTO audit_events (record_ids, outcome) SELECT coalesce(array_agg(id) FILTER"                        \
+    " (WHERE id IS NOT NULL), array_remove(ARRAY[nullif(current_setting('utvag.subject', true), '')::uuid], NULL)), " outcome \
+    " FROM page"
+
+/* The audit row of the statement. */
+static const char *logged(const struct request *rq, const struct statement *statement)
 {
     bool audited = !statement->silent && (rq->contract->personal || strcmp(rq->contract->method, "GET") != 0);
-    char logged[512] = "", kept[512] = "";
-    if (audited)
-        snprintf(
-            logged, sizeof logged,
-            ", logged AS (INSERT INTO audit_events (record_ids, outcome) SELECT coalesce(array_agg(id) FILTER"
-            " (WHERE id IS NOT NULL), array_remove(ARRAY[nullif(current_setting('utvag.subject', true), '')::uuid],"
-            " NULL)), %s)",
-            statement->many     ? "'ok' FROM page"
-            : statement->replay ? "'replayed' FROM page HAVING bool_and(key = 'same')"
-                                : "CASE WHEN count(*) = 0 THEN 'not_found' ELSE 'ok' END FROM page");
-    if (keyed)
-        snprintf(
-            kept, sizeof kept,
-            ", kept AS (UPDATE idempotency_keys k SET record_id = p.id, version = p.version, body = p.body FROM page p"
-            " WHERE k.principal_id = (SELECT caller()) AND k.operation = current_setting('utvag.operation')"
-            " AND k.key = $%zu)",
-            count + 1);
-    return arena_text(rq->arena, "WITH %s%s%s SELECT id, version, body, key FROM page", statement->sql, logged, kept);
+    if (!audited) return "";
+    if (statement->many) return LOGGED("'ok'") ")";
+    if (statement->replay) return LOGGED("'replayed'") " HAVING bool_and(key = 'same'))";
+    return LOGGED("CASE WHEN count(*) = 0 THEN 'not_found' ELSE 'ok' END") ")";
+}
+
+/* Its answer, kept under the claimed key, which is the parameter after its own. */
+static const char *kept(struct request *rq, size_t parameter)
+{
+    return arena_text(
+        rq->arena,
+        ", kept AS (UPDATE idempotency_keys k SET record_id = p.id, version = p.version, body = p.body FROM page p"
+        " WHERE k.principal_id = (SELECT caller()) AND k.operation = current_setting('utvag.operation')"
+        " AND k.key = $%zu)",
+        parameter);
 }
 
 bool step_statement(struct request *rq, struct trip *trip, const struct statement *statement, size_t count,
                     const char *const *values, const char *key)
 {
     const char **all = arena_alloc(rq->arena, (count + 1) * sizeof *all);
-    char *sql = wrap(rq, statement, count, key != NULL);
+    const char *keeping = key ? kept(rq, count + 1) : "";
     /* Audited or not, keyed or not, and the role are part of the text or of its plan, so of its name. */
     char *name = arena_text(rq->arena, "%s%s/%d", statement->name, key ? "+key" : "", (int)rq->caller.role);
-    if (!all || !sql || !name || strlen(name) >= NAME_SIZE) return false;
+    if (!all || !keeping || !name || strlen(name) >= NAME_SIZE) return false;
     if (count) memcpy(all, values, count * sizeof *all);
     all[count] = key;
-    trip_add(trip, (struct step){ .name = name, .sql = sql, .count = count + (key != NULL), .values = all });
+    trip_add(trip, (struct step){ .name = name,
+                                  .sql = { "WITH ", statement->sql, logged(rq, statement), keeping,
+                                           " SELECT id, version, body, key FROM page" },
+                                  .count = count + (key != NULL),
+                                  .values = all });
     return true;
 }

@@ -1,15 +1,32 @@
 #include "db_trip.h"
 
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+/* The query's text, to be freed. */
+static char *text_of(const struct step *step)
+{
+    size_t length = 1;
+    for (size_t i = 0; i < STEP_PIECES; i++) length += step->sql[i] ? strlen(step->sql[i]) : 0;
+    char *text = malloc(length), *end = text;
+    for (size_t i = 0; text && i < STEP_PIECES; i++)
+        if (step->sql[i]) end = stpcpy(end, step->sql[i]);
+    return text;
+}
 
 static bool send_step(const struct config *config, struct connection *connection, struct step *step)
 {
     int count = (int)step->count;
-    if (!config->prepare || connection->prepared_count + 1 >= CONNECTION_STATEMENTS)
-        return PQsendQueryParams(connection->pg, step->sql, count, NULL, step->values, NULL, NULL, 0);
-    if (!connection_has_prepared(connection, step->name)) {
-        if (!PQsendPrepare(connection->pg, step->name, step->sql, count, NULL)) return false;
+    bool by_name = config->prepare && connection->prepared_count + 1 < CONNECTION_STATEMENTS;
+    if (!by_name || !connection_has_prepared(connection, step->name)) {
+        char *text = text_of(step);
+        bool sent =
+            text && (by_name ? PQsendPrepare(connection->pg, step->name, text, count, NULL)
+                             : PQsendQueryParams(connection->pg, text, count, NULL, step->values, NULL, NULL, 0));
+        free(text);
+        if (!sent || !by_name) return sent;
         step->preparing = true;
     }
     return PQsendQueryPrepared(connection->pg, step->name, count, step->values, NULL, NULL, 0);

@@ -7,12 +7,12 @@
 #include "db_pool.h"
 #include "utvag/config.h"
 
-enum { TRIP_STEPS = 4 };
+enum { TRIP_STEPS = 4, STEP_PIECES = 5 };
 
 /* One query of a pipeline, and what came of it. */
 struct step {
     const char *name; /* prepared under it */
-    const char *sql;
+    const char *sql[STEP_PIECES]; /* put together only where it must be prepared; NULL: nothing */
     size_t count;
     const char *const *values;
     bool preparing; /* a Parse goes before it in this pipeline */

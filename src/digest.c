@@ -1,13 +1,14 @@
 #include "utvag/digest.h"
 
+#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* What each thread keeps. */
 struct contexts {
@@ -92,4 +93,11 @@ void digest_hex(const void *bytes, size_t length, char *out)
     *out = '\0';
 }
 
-void digest_random(void *out, size_t length) { must(length <= INT32_MAX && RAND_bytes(out, (int)length) == 1); }
+void digest_random(void *out, size_t length)
+{
+    for (unsigned char *at = out, *end = at + length; at < end;) {
+        ssize_t got = getrandom(at, (size_t)(end - at), 0);
+        must(got > 0 || errno == EINTR);
+        at += got > 0 ? got : 0;
+    }
+}

@@ -40,9 +40,7 @@ static void add(_Atomic uint64_t *counter, uint64_t amount)
 
 static size_t operation_index(const struct metrics *metrics, const struct contract_operation *operation)
 {
-    size_t count = contract_count(metrics->contract), index = 0;
-    while (index < count && contract_at(metrics->contract, index) != operation) index++;
-    return index;
+    return operation ? (size_t)(operation - contract_at(metrics->contract, 0)) : contract_count(metrics->contract);
 }
 
 void metrics_count(struct metrics *metrics, const struct request *rq, int status)

@@ -67,21 +67,21 @@ static const char *string_end(const char *at, const char *end)
     return NULL;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* Of each character, its value plus one; 0: it is no digit. */
+static const unsigned char hex_digits[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 static bool hex_read(const char *text, size_t length, unsigned char *out)
 {
-    if (length % 2) return false;
-    for (size_t i = 0; i < length; i += 2) {
-        int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
-        if (high < 0 || low < 0) return false;
-        out[i / 2] = (unsigned char)(high << 4 | low);
+    bool fine = length % 2 == 0;
+    for (const unsigned char *at = (const unsigned char *)text, *end = at + length / 2 * 2; at < end; at += 2) {
+        unsigned char high = hex_digits[at[0]], low = hex_digits[at[1]];
+        fine &= high && low;
+        *out++ = (unsigned char)((high - 1U) << 4 | (low - 1U));
     }
-    return true;
+    return fine;
 }
 
 /* Opens the marker into out: a JSON object. Returns its length, 0 on failure. */

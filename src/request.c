@@ -1,9 +1,9 @@
 #include "utvag/request.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
+
+#include "utvag/digest.h"
 
 static struct problem ambiguous(const char *code)
 {
@@ -31,10 +31,16 @@ static bool is_clean(const char *value)
     return true;
 }
 
+/* In any case. Most names differ in their first letter already. */
+static bool is_named(const struct pair *header, const char *name)
+{
+    return ((*header->name ^ *name) & ~0x20) == 0 && strcasecmp(header->name, name) == 0;
+}
+
 static size_t header_times(const struct request *rq, const char *name)
 {
     size_t times = 0;
-    for (size_t i = 0; i < rq->header_count; i++) times += strcasecmp(rq->headers[i].name, name) == 0;
+    for (size_t i = 0; i < rq->header_count; i++) times += is_named(&rq->headers[i], name);
     return times;
 }
 
@@ -102,25 +108,14 @@ static bool traceparent_is_valid(const char *text)
     return flags && is_hex(text + 3, 32) && is_hex(text + 36, 16);
 }
 
-static void hex_write(char *out, const unsigned char *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * count] = '\0';
-}
-
 void request_begin(struct request *rq)
 {
-    unsigned char chance[24] = { 0 };
-    if (getrandom(chance, sizeof chance, 0) != (ssize_t)sizeof chance)
-        snprintf((char *)chance, sizeof chance, "%p", (void *)rq);
+    unsigned char chance[24];
+    digest_random(chance, sizeof chance);
     chance[0] |= 1; /* neither id may be all zero */
     chance[16] |= 1;
-    hex_write(rq->trace, chance, 16);
-    hex_write(rq->parent, chance + 16, 8);
+    digest_hex(chance, 16, rq->trace);
+    digest_hex(chance + 16, 8, rq->parent);
     const char *parent = request_header(rq, "traceparent");
     if (traceparent_is_valid(parent)) memcpy(rq->trace, parent + 3, 32);
     rq->language = text_language(request_header(rq, "Accept-Language"));
@@ -130,7 +125,7 @@ void request_begin(struct request *rq)
 const char *request_header(const struct request *rq, const char *name)
 {
     for (size_t i = 0; i < rq->header_count; i++)
-        if (strcasecmp(rq->headers[i].name, name) == 0) return rq->headers[i].value;
+        if (is_named(&rq->headers[i], name)) return rq->headers[i].value;
     return NULL;
 }
 
@@ -165,7 +160,7 @@ int request_version(const struct request *rq)
 void response_header(struct response *rs, const char *name, const char *value)
 {
     for (size_t i = 0; i < rs->header_count; i++)
-        if (strcasecmp(rs->headers[i].name, name) == 0) {
+        if (is_named(&rs->headers[i], name)) {
             rs->headers[i].value = value;
             return;
         }

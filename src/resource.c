@@ -16,8 +16,10 @@ static struct problem out_of_memory(void) { return problem(500, "out_of_memory")
 static const char *etag_of(struct request *rq, int version, const char *body, size_t length)
 {
     unsigned char digest[DIGEST_BYTES];
+    char hex[9];
     digest_sha256(body, length, digest);
-    return arena_text(rq->arena, "\"%d.%02x%02x%02x%02x\"", version, digest[0], digest[1], digest[2], digest[3]);
+    digest_hex(digest, 4, hex);
+    return arena_text(rq->arena, "\"%d.%s\"", version, hex);
 }
 
 /* The contract's template with the new record's id. */

@@ -25,9 +25,11 @@ static const char *parameter_value(const struct request *rq, const struct contra
     return NULL;
 }
 
-static void note(struct faults *faults, const struct member_error *errors, size_t count)
+static bool note(struct request *rq, struct faults *faults, const struct member_error *errors, size_t count)
 {
+    if (!faults->list && !(faults->list = arena_alloc(rq->arena, FAULTS * sizeof *faults->list))) return false;
     for (size_t i = 0; i < count && faults->count < FAULTS; i++) faults->list[faults->count++] = errors[i];
+    return true;
 }
 
 /* If-Match states a version, which its own rule checks. traceparent is never a reason to refuse (W3C). */
@@ -40,8 +42,6 @@ static bool has_own_rule(const struct contract_parameter *parameter)
 static struct problem check_parameters(struct request *rq)
 {
     struct faults faults = { NULL, 0 };
-    faults.list = arena_alloc(rq->arena, FAULTS * sizeof *faults.list);
-    if (!faults.list) return problem(500, "out_of_memory");
     for (size_t i = 0; i < rq->contract->parameter_count; i++) {
         const struct contract_parameter *parameter = &rq->contract->parameters[i];
         if (has_own_rule(parameter)) continue;
@@ -49,7 +49,7 @@ static struct problem check_parameters(struct request *rq)
         const struct member_error missing = { .parameter = parameter->name, .code = "required" }, *errors = &missing;
         size_t count = !value && parameter->required;
         if (value) count = schema_parameter_faults(parameter->schema, parameter->name, value, rq->arena, &errors);
-        note(&faults, errors, count);
+        if (count && !note(rq, &faults, errors, count)) return problem(500, "out_of_memory");
     }
     if (!faults.count) return PROBLEM_NONE;
     return (struct problem){

@@ -24,7 +24,7 @@ struct config {
     const char *proxies;          /* UTVAG_PROXIES: addresses whose X-Forwarded-For is believed; default none */
     int in_flight;                /* UTVAG_IN_FLIGHT, requests at once before 503, default 256 */
     int logins;                   /* UTVAG_LOGINS, password hashes at once, default 2 */
-    size_t header_limit;   /* UTVAG_HEADER_LIMIT bytes a connection may take until its headers are in, default 32 KiB */
+    size_t header_limit;   /* UTVAG_HEADER_LIMIT bytes a connection may take until its headers are in, default 12 KiB */
     size_t body_limit;     /* UTVAG_BODY_LIMIT bytes, default 1 MiB */
     int depth_limit;       /* UTVAG_DEPTH_LIMIT, nesting of a body, default 32 */
     int request_seconds;   /* UTVAG_REQUEST_SECONDS, header and body must be in, default 10 */

@@ -28,6 +28,7 @@ struct contract_operation {
     bool open;              /* security: [] : no token is asked for */
     const enum role *roles; /* in the contract's order: the first that the caller holds lets her in */
     size_t role_count;
+    unsigned role_bits; /* the same, as struct caller has them */
 
     const struct contract_parameter *parameters;
     size_t parameter_count;

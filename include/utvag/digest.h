@@ -1,5 +1,5 @@
-/* SHA-256, HMAC-SHA-256 and chance. The algorithms are fetched once; contexts are kept per thread. Where OpenSSL
-   has no memory or no chance to give, the process ends: to go on would mean predictable keys. */
+/* SHA-256, HMAC-SHA-256 and chance. The algorithms are fetched once; contexts are kept per thread. Where OpenSSL has no
+   memory, or the kernel no chance to give, the process ends: to go on would mean predictable keys. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,5 +13,6 @@ void digest_hmac(const unsigned char key[DIGEST_BYTES], const void *bytes, size_
 bool digest_equal(const void *one, const void *other, size_t length);
 /* Lower case, with a NUL: out takes 2 * length + 1. */
 void digest_hex(const void *bytes, size_t length, char *out);
-/* Bytes from OpenSSL's generator, fit for keys. */
+/* Bytes from the kernel's generator (getrandom), fit for keys: OpenSSL's own is seeded from it, and takes ten times as
+   long for a few bytes. */
 void digest_random(void *out, size_t length);
