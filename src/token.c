@@ -347,38 +347,50 @@ char *token_sign(const struct keyring *ring, const char *issuer, const struct ca
 
 static bool id_valid(const char *text) { return text && *text && strnlen(text, ID_LIMIT + 1) <= ID_LIMIT; }
 
-const char *token_assertion_client(const char *text, struct arena *arena)
+static bool copy_text(const json_t *object, const char *name, struct arena *arena, const char **out)
+{
+    const char *text = text_of(object, name);
+    *out = id_valid(text) ? arena_copy(arena, text, strlen(text)) : NULL;
+    return *out != NULL;
+}
+
+/* iss and sub are one, the client; kid is optional. */
+static bool read_claimed(const struct parts *parts, struct arena *arena, struct assertion *out)
+{
+    if (!header_known(parts->header) || !copy_text(parts->claims, "iss", arena, &out->client) ||
+        !text_is(parts->claims, "sub", out->client))
+        return false;
+    return !json_object_get(parts->header, "kid") || copy_text(parts->header, "kid", arena, &out->key);
+}
+
+bool token_assertion_read(const char *text, struct arena *arena, struct assertion *out)
 {
     struct parts parts;
-    const char *client = NULL;
 
-    if (take_apart(text, &parts) && header_known(parts.header) && id_valid(text_of(parts.claims, "iss"))) {
-        const char *issuer = text_of(parts.claims, "iss");
-        client = arena_copy(arena, issuer, strlen(issuer));
-    }
+    *out = (struct assertion){ 0 };
+    bool read = take_apart(text, &parts) && read_claimed(&parts, arena, out);
     parts_free(&parts);
-    return client;
+    if (!read) *out = (struct assertion){ 0 };
+    return read;
 }
 
-static bool is_optional_past(const json_t *claims, const char *name, long long now)
+/* When the assertion began, at the latest: `iat` and `nbf` may be left out, and the client's clock may be a little
+   ahead. False if one of them is not a time, or lies ahead. */
+static bool read_begin(const json_t *claims, long long now, long long *begin)
 {
-    long long at;
-    return !json_object_get(claims, name) || (integer_of(claims, name, &at) && at <= now + LEEWAY_SECONDS);
+    long long from;
+    *begin = now;
+    if (json_object_get(claims, "nbf") && (!integer_of(claims, "nbf", &from) || from > now + LEEWAY_SECONDS))
+        return false;
+    if (!json_object_get(claims, "iat")) return true;
+    return integer_of(claims, "iat", begin) && *begin <= now + LEEWAY_SECONDS;
 }
 
-static bool read_assertion(const json_t *claims, const char *audience, struct arena *arena, struct assertion *out)
+static bool assertion_in_time(const json_t *claims, long long *expires)
 {
-    const char *client = text_of(claims, "iss"), *id = text_of(claims, "jti");
-    long long now = time(NULL);
-
-    if (!id_valid(client) || !text_is(claims, "sub", client) || !id_valid(id) || !text_is(claims, "aud", audience))
-        return false;
-    if (!integer_of(claims, "exp", &out->expires) || out->expires <= now || out->expires > now + ASSERTION_SECONDS)
-        return false;
-    if (!is_optional_past(claims, "iat", now) || !is_optional_past(claims, "nbf", now)) return false;
-    out->client = arena_copy(arena, client, strlen(client));
-    out->id = arena_copy(arena, id, strlen(id));
-    return out->client && out->id;
+    long long now = time(NULL), begin;
+    return read_begin(claims, now, &begin) && integer_of(claims, "exp", expires) && *expires > now &&
+           *expires - begin <= ASSERTION_SECONDS;
 }
 
 bool token_assertion_verify(const char *text, const char *public_pem, const char *audience, struct arena *arena,
@@ -387,9 +399,10 @@ bool token_assertion_verify(const char *text, const char *public_pem, const char
     struct parts parts;
 
     *out = (struct assertion){ 0 };
-    bool valid = public_pem && take_apart(text, &parts) && header_known(parts.header) && signed_by(text, public_pem) &&
-                 read_assertion(parts.claims, audience, arena, out);
-    if (public_pem) parts_free(&parts);
+    bool valid = take_apart(text, &parts) && public_pem && read_claimed(&parts, arena, out) &&
+                 signed_by(text, public_pem) && text_is(parts.claims, "aud", audience) &&
+                 copy_text(parts.claims, "jti", arena, &out->id) && assertion_in_time(parts.claims, &out->expires);
+    parts_free(&parts);
     if (!valid) *out = (struct assertion){ 0 };
     return valid;
 }

@@ -12,7 +12,7 @@ enum {
     TOKEN_SECONDS = 300,    /* a token lives; one that says longer is none of ours */
     TOKEN_LIMIT = 4096,     /* characters */
     TOKEN_OFFICER = 64,     /* characters of an acting officer: A-Z a-z 0-9 . _ : - */
-    ASSERTION_SECONDS = 60, /* from now, an assertion may live at most */
+    ASSERTION_SECONDS = 60, /* an assertion may live at most, by its own clock and by ours */
 };
 
 struct token_verifier; /* remembers verified tokens by SHA-256 until they expire */
@@ -30,12 +30,15 @@ struct problem token_verify(struct token_verifier *verifier, const char *token, 
 
 struct assertion {
     const char *client; /* iss and sub */
+    const char *key;    /* the header's kid; NULL: it names none */
     const char *id;     /* jti: the caller accepts each once until `expires` */
     long long expires;  /* seconds since 1970 */
 };
-/* Whom an assertion says it is from, to find that client's key: nothing is verified yet. NULL if it is not one. */
-const char *token_assertion_client(const char *text, struct arena *arena);
-/* Whether it is signed (ES256) by public_pem, meant for audience (our issuer), and not older than it may be. Texts
-   live in the arena. */
+/* Whom an assertion says that it is from, and by which key, so that they can be looked up: nothing is verified yet, and
+   nothing else is filled in. False if it is not one. */
+bool token_assertion_read(const char *text, struct arena *arena, struct assertion *out)
+    __attribute__((warn_unused_result));
+/* Whether it is signed (ES256) by public_pem, meant for audience (our issuer) and for nobody else, and not older than it
+   may be (RFC 7523, 3). Texts live in the arena. */
 bool token_assertion_verify(const char *text, const char *public_pem, const char *audience, struct arena *arena,
                             struct assertion *out) __attribute__((warn_unused_result));

@@ -2,6 +2,7 @@
 #include "utvag/token.h"
 
 #include <jwt.h>
+#include <limits.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -564,8 +565,10 @@ static bool assertion_holds(const char *name, json_t *value)
     bool held = token_assertion_verify(text, keys[1].public_pem, ISSUER, arena, &found);
     if (held) {
         ck_assert_str_eq(found.client, USER);
-        ck_assert_str_eq(token_assertion_client(text, arena), USER);
         ck_assert_str_eq(found.id, "j-1");
+        ck_assert(token_assertion_read(text, arena, &found));
+        ck_assert_str_eq(found.client, USER);
+        ck_assert_ptr_null(found.key);
     }
     ck_assert(!token_assertion_verify(text, keys[0].public_pem, ISSUER, arena, &found));
     ck_assert(!token_assertion_verify(text, "", ISSUER, arena, &found));
@@ -585,11 +588,78 @@ START_TEST(test_assertions)
     ck_assert(!assertion_holds("aud", NULL));
     ck_assert(!assertion_holds("exp", NULL));
     ck_assert(!assertion_holds("exp", json_integer(now)));
-    ck_assert(!assertion_holds("exp", json_integer(now + 120)));
+    ck_assert(!assertion_holds("exp", json_integer(now + ASSERTION_SECONDS + 2)));
+    ck_assert(!assertion_holds("exp", json_string("99999999999")));
+    ck_assert(!assertion_holds("exp", json_real((double)now + 30)));
+    ck_assert(!assertion_holds("aud", json_pack("[s]", ISSUER))); /* one audience, in one spelling */
+    ck_assert(!assertion_holds("aud", json_pack("[s, s]", ISSUER, "https://other.example")));
+    ck_assert(!assertion_holds("iss", json_string(AGENCY)));
+    ck_assert(!assertion_holds("sub", NULL));
+    ck_assert(!assertion_holds("jti", json_integer(1)));
+    ck_assert(!assertion_holds("iat", json_integer(now - ASSERTION_SECONDS)));
+    ck_assert(!assertion_holds("iat", json_string("0")));
     ck_assert(!assertion_holds("iat", json_integer(now + 60)));
     ck_assert(!assertion_holds("nbf", json_string("0")));
-    ck_assert_ptr_null(token_assertion_client("nonsense", arena));
-    ck_assert_ptr_null(token_assertion_client(NULL, arena));
+    struct assertion found;
+    ck_assert(!token_assertion_read("nonsense", arena, &found));
+    ck_assert(!token_assertion_read(NULL, arena, &found));
+}
+END_TEST
+
+/* An assertion of these times, in seconds from now; LLONG_MIN: left out. */
+static bool lives(long long issued, long long from, long long expires)
+{
+    struct assertion found;
+    json_int_t now = time(NULL);
+    json_t *claims = json_pack("{s:s, s:s, s:s, s:s, s:I}", "iss", USER, "sub", USER, "aud", ISSUER, "jti", "j-1",
+                               "exp", now + expires);
+    if (issued != LLONG_MIN) json_object_set_new(claims, "iat", json_integer(now + issued));
+    if (from != LLONG_MIN) json_object_set_new(claims, "nbf", json_integer(now + from));
+    const char *text = forge(claims, "client-1", JWT_ALG_ES256, keys[1].private_pem);
+    json_decref(claims);
+    bool valid = token_assertion_verify(text, keys[1].public_pem, ISSUER, arena, &found);
+    if (valid) ck_assert_str_eq(found.key, "client-1");
+    return valid;
+}
+
+START_TEST(test_assertion_lives_a_minute_by_its_own_clock_too)
+{
+    ck_assert(lives(0, 0, ASSERTION_SECONDS));        /* as openid-client makes them */
+    ck_assert(lives(20, 20, 20 + ASSERTION_SECONDS)); /* by a clock that is ahead */
+    ck_assert(!lives(40, 40, 40 + ASSERTION_SECONDS));
+    ck_assert(lives(-50, LLONG_MIN, 10));
+    ck_assert(!lives(-51, LLONG_MIN, 10));
+    ck_assert(!lives(0, LLONG_MIN, ASSERTION_SECONDS + 1));
+    ck_assert(lives(LLONG_MIN, LLONG_MIN, ASSERTION_SECONDS));
+    ck_assert(!lives(LLONG_MIN, LLONG_MIN, ASSERTION_SECONDS + 2));
+    ck_assert(!lives(0, 40, ASSERTION_SECONDS));
+    ck_assert(!lives(-30, -30, 0));
+}
+END_TEST
+
+START_TEST(test_assertion_header_and_names)
+{
+    struct assertion found;
+    json_int_t now = time(NULL);
+    json_t *claims =
+        json_pack("{s:s, s:s, s:s, s:s, s:I}", "iss", USER, "sub", USER, "aud", ISSUER, "jti", "j-1", "exp", now + 30);
+    char *text = json_dumps(claims, 0);
+    const char *header = "{\"alg\":\"ES256\",\"kid\":\"a\"}";
+    const char *good = sign_raw(header, text);
+    ck_assert(token_assertion_verify(good, keys[0].public_pem, ISSUER, arena, &found));
+    const char *const bad[] = {
+        sign_raw("{\"alg\":\"ES256\",\"kid\":\"\"}", text),
+        sign_raw("{\"alg\":\"ES256\",\"kid\":1}", text),
+        sign_raw("{\"alg\":\"ES256\",\"jku\":\"https://attacker.example\"}", text),
+        sign_raw(header, arena_text(arena, "{\"sub\":\"%s\",%s", USER, text + 1)),
+        sign_raw(header, arena_text(arena, "{\"jti\":\"j-2\",%s", text + 1)),
+        forge(claims, "a", JWT_ALG_HS256, keys[0].public_pem),
+        forge(claims, "a", JWT_ALG_NONE, NULL),
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!token_assertion_verify(bad[i], keys[0].public_pem, ISSUER, arena, &found), "row %zu", i);
+    free(text);
+    json_decref(claims);
 }
 END_TEST
 
@@ -634,6 +704,8 @@ int main(void)
     tcase_add_test(tests, test_full_memory_only_costs_time);
     tcase_add_test(tests, test_threads_share_a_verifier);
     tcase_add_test(tests, test_assertions);
+    tcase_add_test(tests, test_assertion_lives_a_minute_by_its_own_clock_too);
+    tcase_add_test(tests, test_assertion_header_and_names);
     tcase_add_test(tests, test_an_access_token_is_no_assertion_and_the_reverse);
     return ring_run("token", tests);
 }
