@@ -8,6 +8,15 @@
 
 enum { OFFICER_LIMIT = 100 };
 
+/* A bound token is worth nothing without its certificate (RFC 8705, 3), nor is its holder then known. */
+static struct problem require_certificate(struct request *rq)
+{
+    const char *wanted = rq->caller.certificate;
+    if (!*wanted || (rq->certificate && strcmp(rq->certificate, wanted) == 0)) return PROBLEM_NONE;
+    rq->caller = (struct caller){ .role = ROLE_COUNT };
+    return problem(401, "token_invalid");
+}
+
 struct problem identify_caller(struct request *rq)
 {
     if (rq->contract->open) return PROBLEM_NONE;
@@ -15,7 +24,8 @@ struct problem identify_caller(struct request *rq)
     if (!value || strncasecmp(value, "Bearer ", 7) != 0) return problem(401, "token_missing");
     value += 7 + strspn(value + 7, " ");
     TRY(token_verify(rq->service->tokens, value, rq->arena, &rq->caller));
-    return rq->caller.known ? PROBLEM_NONE : problem(401, "token_invalid");
+    if (!rq->caller.known) return problem(401, "token_invalid");
+    return require_certificate(rq);
 }
 
 /* An opaque reference of the agency's own; an identity number would put a person into the audit log. */
