@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/client_keys.h"
 #include "utvag/base64url.h"
 #include "utvag/blind.h"
 #include "utvag/config.h"
@@ -67,11 +68,11 @@ static struct problem refuse(struct request *rq)
     return refused;
 }
 
-static struct problem member_problem(struct request *rq, const char *code)
+static struct problem member_problem(struct request *rq, const char *pointer, const char *code)
 {
     struct member_error *error = arena_alloc(rq->arena, sizeof *error);
     if (!error) return problem(500, "out_of_memory");
-    *error = (struct member_error){ .pointer = "/password", .code = code };
+    *error = (struct member_error){ .pointer = pointer, .code = code };
     return (struct problem){ .status = 422, .code = "body_invalid", .errors = error, .error_count = 1 };
 }
 
@@ -106,7 +107,8 @@ static struct problem accept_for_user(struct request *rq, struct response *rs, c
     const char *password = json_string_value(json_object_get(rq->json, "password"));
     char hash[PASSWORD_SIZE];
     struct rows rows;
-    if (!password) return member_problem(rq, "required");
+    if (json_object_get(rq->json, "public_keys")) return member_problem(rq, "/public_keys", "not_for_users");
+    if (!password) return member_problem(rq, "/password", "required");
     if (!password_hash(password, hash)) return problem(503, "overloaded");
     TRY(accept(rq, digest, hash, NULL, &rows));
     json_t *body = json_pack("{s:s}", "id", rows.row[0].id);
@@ -115,11 +117,11 @@ static struct problem accept_for_user(struct request *rq, struct response *rs, c
     return PROBLEM_NONE;
 }
 
-static struct problem accept_for_client(struct request *rq, struct response *rs, const char *digest)
+static struct problem accept_with_secret(struct request *rq, struct response *rs, const char *digest)
 {
     char secret[SECRET_SIZE], kept[SECRET_DIGEST_SIZE];
     struct rows rows;
-    if (json_object_get(rq->json, "password")) return member_problem(rq, "not_for_clients");
+    if (!rq->service->config->client_secrets) return member_problem(rq, "/public_keys", "required");
     secret_make(secret);
     secret_digest(secret, kept);
     TRY(accept(rq, digest, NULL, kept, &rows));
@@ -129,6 +131,36 @@ static struct problem accept_for_client(struct request *rq, struct response *rs,
     json_decref(body);
     explicit_bzero(secret, sizeof secret);
     return PROBLEM_NONE;
+}
+
+/* A client that signs in with keys of its own is given no secret that anyone could take. */
+static struct problem accept_with_keys(struct request *rq, struct response *rs, const char *digest, const json_t *keys)
+{
+    static const struct statement statement = { .name = "accept_invitation_with_keys",
+                                                .sql = "page AS (SELECT * FROM accept_invitation_with_keys($1,"
+                                                       " $2::jsonb))",
+                                                .many = true };
+    const char *const values[] = { digest, client_keys_text(rq, keys) };
+    struct rows rows;
+    if (!values[1]) return problem(500, "out_of_memory");
+    TRY(db_login(rq, &statement, 2, values, &rows));
+    if (!rows.count) return refuse(rq);
+    const char *id = rows.row[0].id;
+    json_t *body = json_pack("{s:s, s:s, s:o}", "id", id, "client_id", id, "key_ids", client_keys_names(keys));
+    respond_json(rq, rs, 200, body);
+    json_decref(body);
+    return PROBLEM_NONE;
+}
+
+static struct problem accept_for_client(struct request *rq, struct response *rs, const char *digest)
+{
+    json_t *keys;
+    if (json_object_get(rq->json, "password")) return member_problem(rq, "/password", "not_for_clients");
+    if (!json_object_get(rq->json, "public_keys")) return accept_with_secret(rq, rs, digest);
+    TRY(client_keys_read(rq, &keys));
+    struct problem stop = accept_with_keys(rq, rs, digest, keys);
+    json_decref(keys);
+    return stop;
 }
 
 static struct problem accept_invitation(struct request *rq, struct response *rs)

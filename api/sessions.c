@@ -43,6 +43,8 @@ static struct problem end_login(struct request *rq, const struct holder *holder)
 static struct problem create_session(struct request *rq, struct response *rs)
 {
     struct holder holder;
+    const char *certificate;
+    TRY(certificate_asked(rq, &certificate));
     const char *account = address_token(rq, json_string_value(json_object_get(rq->json, "email")));
     if (!account) return problem(500, "out_of_memory");
     TRY(rate_login_allowed(rq, account, strlen(account)));
@@ -55,6 +57,7 @@ static struct problem create_session(struct request *rq, struct response *rs)
     }
     TRY(end_login(rq, &holder));
     rate_login_passed(rq, account, strlen(account));
+    holder.certificate = certificate;
     return token_answer(rq, rs, &holder, false, NULL);
 }
 

@@ -3,10 +3,9 @@
 
 #include <string.h>
 
+#include "api/client_authentication.h"
 #include "utvag/config.h"
 #include "utvag/operation.h"
-#include "utvag/password.h"
-#include "utvag/rate.h"
 #include "utvag/respond.h"
 #include "utvag/token.h"
 
@@ -25,7 +24,21 @@ struct problem holder_read(struct request *rq, const struct row *row, struct hol
         if (known != ROLE_COUNT) holder->roles |= 1u << known;
     }
     json_decref(body);
-    return holder->hash && holder->agency ? PROBLEM_NONE : problem(500, "out_of_memory");
+    return (holder->hash || !hash) && holder->agency ? PROBLEM_NONE : problem(500, "out_of_memory");
+}
+
+/* A form says `true` as a text. */
+static bool is_true(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return json_is_true(value) || (text && strcmp(text, "true") == 0);
+}
+
+struct problem certificate_asked(struct request *rq, const char **certificate)
+{
+    bool asked = is_true(json_object_get(rq->json, "certificate_bound"));
+    *certificate = asked ? rq->certificate : NULL;
+    return asked && !rq->certificate ? db_refuse(rq, problem(400, "certificate_not_shown")) : PROBLEM_NONE;
 }
 
 /* The roles as a scope: names separated by spaces. */
@@ -46,6 +59,7 @@ struct problem token_answer(struct request *rq, struct response *rs, const struc
     };
     memcpy(caller.id, holder->id, sizeof caller.id);
     if (*holder->agency) memcpy(caller.agency, holder->agency, sizeof caller.agency);
+    if (holder->certificate) memcpy(caller.certificate, holder->certificate, sizeof caller.certificate);
     const char *token = token_sign(rq->service->keyring, rq->service->config->issuer, &caller, rq->arena);
     const char *scope = scope_text(rq, holder->roles);
     if (!token || !scope) return problem(500, "out_of_memory");
@@ -96,38 +110,13 @@ static bool scope_narrows(const char *scope, unsigned *roles)
     return true;
 }
 
-static struct problem find_client(struct request *rq, struct holder *holder)
-{
-    static const struct statement statement = { .name = "find_client",
-                                                .sql = "page AS (SELECT * FROM find_client($1::uuid))",
-                                                .many = true };
-    const char *const values[] = { member(rq, "client_id") };
-    struct rows rows = { 0 };
-    *holder = (struct holder){ .agency = "" };
-    if (!uuid_valid(values[0])) return PROBLEM_NONE;
-    TRY(db_login(rq, &statement, 1, values, &rows));
-    return rows.count ? holder_read(rq, &rows.row[0], holder) : PROBLEM_NONE;
-}
-
-/* Who the client is, shown by its secret. Where it is refused, rs holds the answer. */
-static struct problem authenticate_client(struct request *rq, struct response *rs, struct holder *holder)
-{
-    const char *client = member(rq, "client_id");
-    if (!rq->service->config->client_secrets) return token_refuse(rq, rs, 401, "client_secrets_off", "invalid_client");
-    TRY(rate_login_allowed(rq, client, strlen(client)));
-    TRY(find_client(rq, holder));
-    if (!secret_matches(member(rq, "client_secret"), holder->hash) || !holder->id)
-        return token_refuse(rq, rs, 401, "invalid_client", "invalid_client");
-    rate_login_passed(rq, client, strlen(client));
-    return PROBLEM_NONE;
-}
-
 static struct problem issue_to_client(struct request *rq, struct response *rs)
 {
     struct holder holder;
-    TRY(authenticate_client(rq, rs, &holder));
-    if (rs->status) return PROBLEM_NONE;
-    const char *scope = member(rq, "scope"), *officer = member(rq, "officer");
+    const char *scope = member(rq, "scope"), *officer = member(rq, "officer"), *certificate;
+    TRY(certificate_asked(rq, &certificate));
+    TRY(client_authenticate(rq, &holder));
+    holder.certificate = certificate;
     if (scope && !scope_narrows(scope, &holder.roles))
         return token_refuse(rq, rs, 400, "invalid_scope", "invalid_scope");
     return token_answer(rq, rs, &holder, true, *holder.agency ? officer : NULL);

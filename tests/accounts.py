@@ -1,7 +1,9 @@
 """Builders of users and clients: asked for by one administrator, approved by another, with secrets of their own."""
 
 import secrets
+import time
 
+import jwts
 from service import Client
 
 PASSWORD = "korrekt häst batteri häftklammer"
@@ -68,6 +70,34 @@ def machine(service, roles, **members):
     assert answer.status_code == 200, answer.text
     credentials = {name: answer.json()[name] for name in ("client_id", "client_secret")}
     return asked, Client(service, credentials, officer="handl-1")
+
+
+class KeyClient(Client):
+    """A machine that signs in with a key of its own (private_key_jwt)."""
+
+    def __init__(self, service, client_id, key, officer="handl-1"):
+        super().__init__(service, {"client_id": client_id}, officer)
+        self.id, self.key, self.shared = client_id, key, False
+
+    def sign_in(self, assertion=None, **members):
+        assertion = assertion or self.key.sign(jwts.assertion_claims(self.id))
+        body = {"grant_type": "client_credentials", "client_assertion_type": jwts.ASSERTION_TYPE,
+                "client_assertion": assertion} | members
+        return self.service.anyone().post("/oauth/token", json=body)
+
+    def ask_token(self):
+        answer = self.sign_in()
+        assert answer.status_code == 200, answer.text
+        self.use_token(answer.json()["access_token"], time.time())
+
+
+def keyed_machine(service, roles, *keys, **members):
+    """An active machine client that has registered keys (one, if none is given), and a client that speaks for it."""
+    keys = keys or (jwts.Key(),)
+    asked = ask_client(service, roles, **members)
+    answer = accept(service, approve(service, asked), public_keys=[key.jwk() for key in keys])
+    assert answer.status_code == 200, answer.text
+    return asked, KeyClient(service, asked["id"], keys[0])
 
 
 def codes(answer):

@@ -32,6 +32,7 @@ OWNERS_EYES = {
     "emergency_spent": {"utvag_case"},
     "approve_principal": {"utvag_admin"},
     "accept_invitation": {"utvag_login"},
+    "accept_invitation_with_keys": {"utvag_login"},
     "spread_protection": set(),
     "fill_access_list": set(),
     "same_persons": set(),
