@@ -42,11 +42,15 @@ static void service_close(struct service *service)
     if (service->tokens) token_verifier_free(service->tokens);
 }
 
-/* Until SIGTERM or SIGINT. Once a second this thread, which has nothing else to do, looks whether the keys were rotated. */
+/* Until SIGTERM or SIGINT. This thread, which has nothing else to do, looks once a second whether the keys were rotated,
+   and once a minute clears away what has had its time. */
 static void wait_for_end(const struct service *service, const sigset_t *signals)
 {
     const struct timespec second = { .tv_sec = 1 };
-    while (sigtimedwait(signals, NULL, &second) < 0) keyring_look(service->keyring);
+    for (unsigned seconds = 0; sigtimedwait(signals, NULL, &second) < 0; seconds++) {
+        keyring_look(service->keyring);
+        if (seconds % 60 == 0) db_forget_expired(service->db);
+    }
 }
 
 /* Serves until SIGTERM or SIGINT; readiness then says no, and requests in flight end. */

@@ -70,10 +70,10 @@ static const char refusal_sql[] =
 /* What was kept under a key, unless it has expired. `key` is `same` for a request that may be answered with it, `other`
    for another request, and `gone` if the caller may not see the record any more (%s: a condition). */
 static const char replay_sql[] =
-    "gone AS (DELETE FROM idempotency_keys WHERE principal_id = (SELECT caller()) AND operation = $1 AND key = $2"
+    "gone AS (DELETE FROM vault.idempotency_keys WHERE principal_id = (SELECT caller()) AND operation = $1 AND key = $2"
     "  AND created_at <= now() - interval '24 hours'),"
     " page AS (SELECT k.record_id AS id, k.version, k.body, CASE WHEN NOT %s THEN 'gone' WHEN k.request_mac = $3::bytea"
-    "  THEN 'same' ELSE 'other' END AS key FROM idempotency_keys k WHERE k.principal_id = (SELECT caller()) AND k.operation = $1 AND k.key = $2"
+    "  THEN 'same' ELSE 'other' END AS key FROM vault.idempotency_keys k WHERE k.principal_id = (SELECT caller()) AND k.operation = $1 AND k.key = $2"
     "  AND k.created_at > now() - interval '24 hours')";
 
 /* The MAC of what the key is for: the same key with another path or body, or for another officer, is a mistake. */
@@ -300,6 +300,8 @@ static char *ask(struct db *db, const char *name, const char *sql)
     trip_clear(&trip);
     return value;
 }
+
+void db_forget_expired(struct db *db) { free(ask(db, "forget", "SELECT forget_expired()::text")); }
 
 bool db_ready(struct db *db)
 {

@@ -25,7 +25,7 @@ static const char enter_login_sql[] =
     " set_config('utvag.trace', $2, true), set_config('utvag.address', $3, true),"
     " set_config('utvag.audit_id', $4, true)";
 
-static const char claim_sql[] = "INSERT INTO idempotency_keys (key, request_mac) VALUES ($1, $2::bytea)";
+static const char claim_sql[] = "INSERT INTO vault.idempotency_keys (key, request_mac) VALUES ($1, $2::bytea)";
 
 static const char *or_empty(const char *text) { return text ? text : ""; }
 
@@ -127,7 +127,7 @@ static const char *kept(struct request *rq, size_t parameter)
 {
     return arena_text(
         rq->arena,
-        ", kept AS (UPDATE idempotency_keys k SET record_id = p.id, version = p.version, body = p.body FROM page p"
+        ", kept AS (UPDATE vault.idempotency_keys k SET record_id = p.id, version = p.version, body = p.body FROM page p"
         " WHERE k.principal_id = (SELECT caller()) AND k.operation = current_setting('utvag.operation')"
         " AND k.key = $%zu)",
         parameter);

@@ -13,6 +13,9 @@ struct db *db_open(const struct config *config);
 void db_close(struct db *db);
 /* Whether PostgreSQL answers and holds exactly the migrations that this binary knows. */
 bool db_ready(struct db *db);
+/* Deletes what has had its time: idempotency keys older than 24 hours. To be called now and then, by any instance; while
+   PostgreSQL is away it does nothing. */
+void db_forget_expired(struct db *db);
 
 /* sql: common table expressions, the last named `page` with the columns id uuid, version int, body text, key text.
    name: at most 60 bytes, one for each text; it is prepared as name/role, since a plan under row-level security is

@@ -7,7 +7,7 @@ ROLES = ["utvag_app", "utvag_login", "utvag_partner", "utvag_public", "utvag_cas
          "utvag_auditor", "utvag_admin"]
 OURS = "n.nspname IN ('public', 'vault')"
 # What may run with the owner's eyes (SECURITY DEFINER) before anyone has entered. Whoever adds one says here why.
-BEFORE_ENTERING = set()
+BEFORE_ENTERING = {"forget_expired"}  # once a minute, of nobody's request; tells a number
 
 
 # What runs with the owner's eyes, and who may call it; none: functions of the owner's own, and triggers. Each crosses the
@@ -33,6 +33,7 @@ OWNERS_EYES = {
     "approve_principal": {"utvag_admin"},
     "accept_invitation": {"utvag_login"},
     "accept_invitation_with_keys": {"utvag_login"},
+    "forget_expired": {"utvag_app"},
     "spread_protection": set(),
     "fill_access_list": set(),
     "same_persons": set(),

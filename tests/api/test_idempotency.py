@@ -1,6 +1,7 @@
 """A key makes a repeated request have its effect once (draft-ietf-httpapi-idempotency-key-header)."""
 
 import concurrent.futures
+import time
 import uuid
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_replay_is_authorised_anew(service, partner, key):
 
 def outcomes(service, key):
     return service.sql("SELECT outcome, status FROM audit_events WHERE operation = 'createChild' AND occurred_at >="
-                       " (SELECT created_at FROM idempotency_keys WHERE key = %s) ORDER BY occurred_at", key["Idempotency-Key"])
+                       " (SELECT created_at FROM vault.idempotency_keys WHERE key = %s) ORDER BY occurred_at", key["Idempotency-Key"])
 
 
 def test_a_refused_replay_is_audited_as_refused(service, partner, key):
@@ -102,7 +103,7 @@ def test_a_refused_request_leaves_its_key_free(service, key):
 
 def test_a_key_is_forgotten_after_a_day(service, partner, key):
     first = done(partner.post("/children", json=NEW, headers=key), 201)
-    service.sql("UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = %s", key["Idempotency-Key"])
+    service.sql("UPDATE vault.idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = %s", key["Idempotency-Key"])
     assert done(partner.post("/children", json=NEW, headers=key), 201)["id"] != first["id"]
 
 
@@ -114,10 +115,44 @@ def test_racing_requests_with_one_key_have_one_effect(service, partner):
             answers = list(pool.map(lambda _: partner.post("/children", json=NEW, headers=key), range(6)))
         assert {answer.status_code for answer in answers} <= {201, 409}
         assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
-    assert service.sql("SELECT count(*) FROM idempotency_keys WHERE body IS NULL") == [(0,)]
+    assert service.sql("SELECT count(*) FROM vault.idempotency_keys WHERE body IS NULL") == [(0,)]
 
 
 def test_what_is_kept_names_nobody(service, partner, key):
     done(partner.post("/children", json=NEW | {"given_name": "Elira", "notes": "Går i årskurs fyra."}, headers=key), 201)
-    [(kept,)] = service.sql("SELECT body FROM idempotency_keys WHERE key = %s", key["Idempotency-Key"])
+    [(kept,)] = service.sql("SELECT body FROM vault.idempotency_keys WHERE key = %s", key["Idempotency-Key"])
     assert "$seal" in kept and "Elira" not in kept and "årskurs" not in kept
+
+
+def test_what_is_kept_is_in_the_vault_whose_backups_end(service, partner, key):
+    child = done(partner.post("/children", json=NEW | {"given_name": "Elira"}, headers=key), 201)
+    [(wrapped,)] = service.sql("SELECT encode(wrapped, 'hex') FROM vault.data_keys WHERE record_id = %s", child["id"])
+    places = {schema for schema, table in service.sql(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+        " AND table_schema IN ('public', 'vault')")
+        if service.sql(f'SELECT count(*) FROM {schema}."{table}" t WHERE t::text LIKE %s', f"%{wrapped}%") != [(0,)]}
+    assert places == {"vault"}
+
+
+def test_old_keys_are_cleared_away(service, partner, key):
+    done(partner.post("/children", json=NEW, headers=key), 201)
+    fresh = {"Idempotency-Key": str(uuid.uuid4())}
+    done(partner.post("/children", json=NEW, headers=fresh), 201)
+    service.sql("UPDATE vault.idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = %s", key["Idempotency-Key"])
+    with service.connect() as connection:
+        connection.execute("SET ROLE utvag_app")
+        assert connection.execute("SELECT forget_expired()").fetchone()[0] >= 1
+    left = {kept for (kept,) in service.sql("SELECT key FROM vault.idempotency_keys")}
+    assert key["Idempotency-Key"] not in left and fresh["Idempotency-Key"] in left
+
+
+def test_a_running_service_clears_old_keys_away(serving, key):
+    with serving() as first:
+        done(first.as_("partner", "handl-1").post("/children", json=NEW, headers=key), 201)
+        first.sql("UPDATE vault.idempotency_keys SET created_at = now() - interval '25 hours'")
+        first.stop()
+        first.start()
+        until = time.monotonic() + 10
+        while first.sql("SELECT count(*) FROM vault.idempotency_keys") != [(0,)]:
+            assert time.monotonic() < until
+            time.sleep(0.1)

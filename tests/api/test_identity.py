@@ -279,7 +279,7 @@ def test_user_needs_a_password_and_a_client_none(service):
 def test_secrets_are_kept_as_digests_alone(service):
     approved = approve(service, ask_client(service, ["partner"], agency_id=ALMBY))
     accepted = accept(service, approved).json()
-    kept = str(service.sql("SELECT c.*, k.body FROM credentials c, idempotency_keys k"
+    kept = str(service.sql("SELECT c.*, k.body FROM credentials c, vault.idempotency_keys k"
                            " WHERE c.principal_id = %s", approved["id"])) + str(service.sql("TABLE credentials"))
     assert approved["invitation"]["token"] not in kept and accepted["client_secret"] not in kept
 

@@ -228,7 +228,7 @@ def test_what_is_sealed_is_not_in_the_database(service, partner):
     done(register(partner, body), 201)
     held = service.sql("SELECT string_agg(t, '') FROM (SELECT p::text FROM persons p UNION ALL SELECT a::text FROM"
                        " applications a UNION ALL SELECT n::text FROM needs n UNION ALL SELECT o::text FROM outbox o UNION ALL"
-                       " SELECT i::text FROM idempotency_keys i) AS t (t)")[0][0]
+                       " SELECT i::text FROM vault.idempotency_keys i) AS t (t)")[0][0]
     assert "Xquzelda" not in held
 
 

@@ -94,7 +94,7 @@ def persons(service):
 
 
 def kept(service, key):
-    return service.sql("SELECT record_id::text FROM idempotency_keys WHERE key = %s", key)
+    return service.sql("SELECT record_id::text FROM vault.idempotency_keys WHERE key = %s", key)
 
 
 def test_the_service_outlives_an_absence_of_postgresql(proxied):
@@ -188,7 +188,7 @@ def test_what_was_acknowledged_survives_kill(serving):
             writer.join(60)
             assert not writer.is_alive() and not writer.wrong, writer.wrong
         told = {key: id for writer in writers for key, id in writer.acknowledged.items()}
-        there = dict(service.sql("SELECT key, record_id::text FROM idempotency_keys WHERE key = ANY (%s)", list(told)))
+        there = dict(service.sql("SELECT key, record_id::text FROM vault.idempotency_keys WHERE key = ANY (%s)", list(told)))
         print(f"{len(told)} acknowledged, {sum(writer.lost for writer in writers)} answers lost")
         assert there == told and len(set(told.values())) == len(told)
         assert service.sql("SELECT count(*) FROM persons WHERE id = ANY (%s::uuid[])", list(told.values())) == [(len(told),)]
