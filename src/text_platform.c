@@ -122,6 +122,8 @@ const struct text text_platform[] = {
       "Something went wrong with us. State trace_id if you contact us." },
     { "database_away", 0, NULL, "Databasen svarar inte just nu. Försök igen om en stund.",
       "The database does not answer just now. Try again in a moment." },
+    { "draining", 0, NULL, "Instansen är på väg att stanna. En annan svarar.",
+      "This instance is about to stop. Another one answers." },
     { "too_slow", 0, NULL, "Det tog för lång tid. Försök igen, gärna med ett mindre urval.",
       "It took too long. Try again, with a smaller selection if you can." },
     { "record_busy", 0, NULL, "Någon annan ändrar samma sak just nu. Försök igen.",

@@ -4,7 +4,18 @@
 #include <ctype.h>
 #include <glob.h>
 
+#include "api/resources.h"
 #include "tests/unit/ring.h"
+
+#define ROW(table) table,
+static const struct text *const tables[] = { text_platform, RULES(ROW) NULL };
+#undef ROW
+
+/* As the service does when it starts. */
+static void add_rules(void)
+{
+    for (const struct text *const *table = tables + 1; *table; table++) text_add(*table);
+}
 
 static const struct {
     const char *accepts;
@@ -85,14 +96,15 @@ static void codes_have_texts(const char *source)
         }
 }
 
-START_TEST(test_every_code_of_the_platform_has_a_text)
+START_TEST(test_every_code_that_is_said_has_a_text)
 {
     glob_t found;
     char pattern[512];
     const char *root = getenv("UTVAG_SOURCE");
-    snprintf(pattern, sizeof pattern, "%s/src/*.c", root ? root : ".");
-    ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
-    ck_assert_uint_gt(found.gl_pathc, 20);
+    add_rules();
+    snprintf(pattern, sizeof pattern, "%s/{src,api}/*.c", root ? root : ".");
+    ck_assert_int_eq(glob(pattern, GLOB_BRACE, NULL, &found), 0);
+    ck_assert_uint_gt(found.gl_pathc, 60);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         FILE *file = fopen(found.gl_pathv[i], "r");
         static char source[1 << 18];
@@ -107,11 +119,21 @@ END_TEST
 
 START_TEST(test_every_text_is_in_both_languages)
 {
-    for (const struct text *row = text_platform; row->code; row++) {
-        ck_assert_ptr_eq(text_find(row->code), row); /* once */
-        ck_assert(*row->swedish && *row->english);
-        ck_assert_int_eq(strstr(row->swedish, "{}") != NULL, strstr(row->english, "{}") != NULL);
-    }
+    for (const struct text *const *table = tables; *table; table++)
+        for (const struct text *row = *table; row->code; row++) {
+            ck_assert_msg(*row->swedish && *row->english, "%s", row->code);
+            ck_assert_msg(!strstr(row->swedish, "{}") == !strstr(row->english, "{}"), "%s", row->code);
+        }
+}
+END_TEST
+
+/* Of two rows, the second would never be told. */
+START_TEST(test_every_code_has_one_row)
+{
+    add_rules();
+    for (const struct text *const *table = tables; *table; table++)
+        for (const struct text *row = *table; row->code; row++)
+            ck_assert_msg(text_find(row->code) == row, "%s", row->code);
 }
 END_TEST
 
@@ -122,7 +144,8 @@ int main(void)
     tcase_add_test(tests, test_texts_are_found_in_both_languages);
     tcase_add_test(tests, test_unknown_code_has_a_plain_sentence);
     tcase_add_test(tests, test_added_tables_are_searched);
-    tcase_add_test(tests, test_every_code_of_the_platform_has_a_text);
+    tcase_add_test(tests, test_every_code_that_is_said_has_a_text);
+    tcase_add_test(tests, test_every_code_has_one_row);
     tcase_add_test(tests, test_every_text_is_in_both_languages);
     return ring_run("text", tests);
 }
