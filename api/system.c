@@ -56,25 +56,21 @@ static struct problem get_api_info(struct request *rq, struct response *rs)
     return PROBLEM_NONE;
 }
 
-static struct problem answer_text(struct request *rq, struct response *rs, const char *text, size_t length)
+static struct problem answer_published(struct request *rq, struct response *rs, const struct published *form)
 {
-    rs->etag = arena_text(rq->arena, "\"%s-%zu\"", fact(rq, "version"), length);
-    respond_body(rs, 200, rq->contract->answer_type, text, length);
+    rs->etag = form->etag;
+    respond_body(rs, 200, rq->contract->answer_type, form->text, form->length);
     return PROBLEM_NONE;
 }
 
 static struct problem get_openapi_yaml(struct request *rq, struct response *rs)
 {
-    size_t length;
-    const char *text = contract_yaml(rq->service->contract, &length);
-    return answer_text(rq, rs, text, length);
+    return answer_published(rq, rs, contract_yaml(rq->service->contract));
 }
 
 static struct problem get_openapi_json(struct request *rq, struct response *rs)
 {
-    size_t length;
-    const char *text = contract_json(rq->service->contract, &length);
-    return answer_text(rq, rs, text, length);
+    return answer_published(rq, rs, contract_json(rq->service->contract));
 }
 
 /* RFC 9116. It may not say that it holds for ever: it holds for half a year from the day that it is read. */

@@ -183,11 +183,10 @@ static bool add_paths(struct contract *contract)
 
 static bool keep_texts(struct contract *contract, const char *yaml, size_t length)
 {
-    contract->yaml = strndup(yaml, length);
-    contract->yaml_length = length;
-    contract->json = json_dumps(contract->tree, JSON_COMPACT);
-    contract->json_length = contract->json ? strlen(contract->json) : 0;
-    return (contract->yaml && contract->json) || contract_fail(contract, "", "out of memory");
+    contract->yaml.text = strndup(yaml, length);
+    contract->json.text = json_dumps(contract->tree, JSON_COMPACT);
+    bool kept = contract->yaml.text && contract->json.text && contract_publish(contract, contract->origin);
+    return kept || contract_fail(contract, "", "out of memory");
 }
 
 struct contract *contract_load(const char *yaml, size_t length, char *error, size_t error_size)
@@ -216,8 +215,8 @@ void contract_free(struct contract *contract)
     schema_set_free(contract->schemas);
     json_decref(contract->tree);
     arena_free(contract->arena);
-    free(contract->yaml);
-    free(contract->json);
+    free(contract->yaml.text);
+    free(contract->json.text);
     free(contract);
 }
 
@@ -284,18 +283,6 @@ const struct contract_operation *contract_reader(const struct contract *contract
             return at;
     }
     return NULL;
-}
-
-const char *contract_yaml(const struct contract *contract, size_t *length)
-{
-    *length = contract->yaml_length;
-    return contract->yaml;
-}
-
-const char *contract_json(const struct contract *contract, size_t *length)
-{
-    *length = contract->json_length;
-    return contract->json;
 }
 
 const json_t *contract_tree(const struct contract *contract) { return contract->tree; }

@@ -10,8 +10,7 @@ struct contract {
     struct arena *arena; /* holds every operation */
     struct schema_set *schemas;
     json_t *tree;
-    char *yaml, *json;
-    size_t yaml_length, json_length;
+    struct published yaml, json;
     const char *origin; /* scheme and host of the first server's URL */
     const char *base;   /* its path part, without a slash at its end */
     struct contract_operation *operations;

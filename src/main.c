@@ -90,6 +90,7 @@ static bool contract_open(struct service *service, char *error, size_t error_siz
     struct contract *contract = contract_load(embedded_contract.text, embedded_contract.length, error, error_size);
     service->contract = contract;
     if (!contract || !contract_bind(contract, resources, error, error_size)) return false;
+    if (!contract_publish(contract, service->config->base_url)) return false;
     for (const struct text *const *table = rules; *table; table++) text_add(*table);
     service->router = router_new(contract);
     return service->router != NULL;

@@ -69,6 +69,19 @@ const struct contract_parameter *contract_parameter(const struct contract_operat
                                                     enum parameter_place place, const char *name);
 /* The operation that reads the record which a path's first {id} names ("/v1/needs/{id}/…": readNeed), or NULL. */
 const struct contract_operation *contract_reader(const struct contract *contract, const char *path);
-const char *contract_yaml(const struct contract *contract, size_t *length);
-const char *contract_json(const struct contract *contract, size_t *length);
+
+enum { PUBLISHED_DIGEST = 8 };
+
+/* The contract as it is handed out. */
+struct published {
+    char *text;
+    size_t length;
+    char etag[2 * PUBLISHED_DIGEST + 3]; /* of these bytes */
+};
+
+/* Puts `origin` ("https://host:port"), where this service is reached, in place of that of the contract's first server.
+   Once, before threads start. False when out of memory. */
+bool contract_publish(struct contract *contract, const char *origin) __attribute__((warn_unused_result));
+const struct published *contract_yaml(const struct contract *contract);
+const struct published *contract_json(const struct contract *contract);
 const json_t *contract_tree(const struct contract *contract);

@@ -445,19 +445,35 @@ static void load_own(void)
     contract_free(contract);
     contract = contract_load(text, length, error, sizeof error);
     ck_assert_msg(contract != NULL, "%s", error);
-    size_t kept;
-    ck_assert_int_eq(memcmp(contract_yaml(contract, &kept), text, length), 0);
-    ck_assert_uint_eq(kept, length);
+    ck_assert_uint_eq(contract_yaml(contract)->length, length);
+    ck_assert_int_eq(memcmp(contract_yaml(contract)->text, text, length), 0);
 }
 
 START_TEST(test_own_contract_is_sound_and_kept_as_both_texts)
 {
-    size_t length;
     load_own();
-    json_t *again = json_loads(contract_json(contract, &length), JSON_REJECT_DUPLICATES, NULL);
-    ck_assert_uint_eq(length, strlen(contract_json(contract, &length)));
+    const struct published *form = contract_json(contract);
+    json_t *again = json_loads(form->text, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_uint_eq(form->length, strlen(form->text));
     ck_assert(json_equal(again, contract_tree(contract)));
     json_decref(again);
+}
+END_TEST
+
+START_TEST(test_own_contract_is_handed_out_with_the_address_it_is_served_at)
+{
+    load_own();
+    char own[32];
+    snprintf(own, sizeof own, "%s", contract_yaml(contract)->etag);
+    ck_assert(contract_publish(contract, "https://api.other.example"));
+    const struct published *forms[] = { contract_yaml(contract), contract_json(contract) };
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_ptr_null(strstr(forms[i]->text, "https://api.utvag.example"));
+        ck_assert_ptr_nonnull(strstr(forms[i]->text, "https://api.other.example/v1/oauth/token"));
+        ck_assert_uint_eq(strlen(forms[i]->text), forms[i]->length);
+    }
+    ck_assert_str_ne(contract_yaml(contract)->etag, own); /* though it is as long */
+    ck_assert_str_ne(contract_yaml(contract)->etag, contract_json(contract)->etag);
 }
 END_TEST
 
@@ -605,6 +621,7 @@ int main(void)
     tcase_add_test(tests, test_a_broken_text_is_told_with_its_line);
     tcase_add_test(tests, test_every_operation_has_one_handler);
     tcase_add_test(tests, test_own_contract_is_sound_and_kept_as_both_texts);
+    tcase_add_test(tests, test_own_contract_is_handed_out_with_the_address_it_is_served_at);
     tcase_add_test(tests, test_every_json_body_has_examples_that_its_schema_takes);
     tcase_add_test(tests, test_operations_tell_the_refusals_that_follow_from_what_they_take);
     tcase_add_test(tests, test_case_data_is_for_known_callers_with_a_purpose);
