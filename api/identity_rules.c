@@ -15,6 +15,7 @@ const struct text identity_rules[] = {
       "There is no such municipality code." },
     { "municipality_has_code", 422, "/municipality_code", "En kommun har en kommunkod.",
       "A municipality has a municipality code." },
+    { "agency_unknown", 422, "/agency_id", "Organisationen finns inte.", "There is no such agency." },
     { "agency_kind_unknown", 422, "/kind", "Slaget finns inte.", "There is no such kind." },
     { "partner_has_agency", 422, "/agency_id", "Rollen partner hör till en organisation: ange vilken.",
       "The role partner belongs to an agency: state which." },

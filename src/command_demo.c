@@ -207,9 +207,11 @@ static bool load(struct demo *demo, const char *path)
     return write_file(demo, path) && (loaded || play(demo));
 }
 
+const struct command_option command_demo_options[] = { { "write", NULL, true }, { 0 } };
+
 int command_demo(struct service *service, int count, char **arguments)
 {
-    if (count != 2 || strcmp(arguments[0], "--write") != 0) return command_fail("demo takes --write FILE");
+    (void)count;
     log_open(LOG_WARN);
     struct demo demo = { .service = service, .people = json_object(), .credentials = json_object() };
     demo.script = json_loadb(embedded_demo_cases.text, embedded_demo_cases.length, JSON_REJECT_DUPLICATES, NULL);

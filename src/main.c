@@ -14,26 +14,26 @@
 #include "utvag/router.h"
 
 static const struct command commands[] = {
-    { "serve", "", "answer requests until SIGTERM", NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_serve },
-    { "migrate", "", "bring the database up to this program, as its owner", NEEDS_DATABASE, command_migrate },
-    { "user add", "--name NAME --email ADDRESS --role ROLE… [--agency ID]",
+    { "serve", "", "answer requests until SIGTERM", NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, NULL, command_serve },
+    { "migrate", "", "bring the database up to this program, as its owner", NEEDS_DATABASE, NULL, command_migrate },
+    { "user add", "--name NAME --email ADDRESS --role ROLE… [--phone NUMBER] [--agency ID]",
       "make a first user, whom nobody approves, and print her invitation", NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT,
-      command_user_add },
+      command_user_options, command_user_add },
     { "client add", "--label LABEL --role ROLE… [--agency ID]",
       "make a first machine client, which nobody approves, and print its invitation",
-      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_client_add },
+      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_client_options, command_client_add },
     { "demo", "--write FILE", "load the demo into an empty database, and write its credentials to FILE",
-      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_demo },
-    { "key init", "", "make the key ring, or what it lacks", NEEDS_FOLDER, command_key_init },
+      NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, command_demo_options, command_demo },
+    { "key init", "", "make the key ring, or what it lacks", NEEDS_FOLDER, NULL, command_key_init },
     { "key rotate", "",
       "let the next keys sign and wrap, make new next ones, and re-wrap every data key, as the database's owner;\n"
       "      running processes follow by themselves; where the folder is copied to other hosts, copy it again before the "
       "next time",
-      NEEDS_DATABASE | NEEDS_KEYS, command_key_rotate },
+      NEEDS_DATABASE | NEEDS_KEYS, NULL, command_key_rotate },
     { "key rewrap", "",
       "re-wrap what is still under older keys: goes on where a rotation was cut short, and makes no key; once it finds\n"
       "      none, and no backup from before it is left, kek-N below kek-current may be deleted",
-      NEEDS_DATABASE | NEEDS_KEYS, command_key_rewrap },
+      NEEDS_DATABASE | NEEDS_KEYS, NULL, command_key_rewrap },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -122,6 +122,7 @@ static void service_free(struct service *service)
 
 static int command_run(const struct command *command, int count, char **arguments)
 {
+    if (!command_fits(command, count, arguments)) return 2;
     struct service service = { .config = config_read() };
     if (!service.config || !config_suffices(service.config, command->needs)) return 2;
     log_start(service.config->log_level);
@@ -140,5 +141,6 @@ int main(int count, char **arguments)
         int words = words_match(commands[i].name, count - 1, arguments + 1);
         if (words) return command_run(&commands[i], count - 1 - words, arguments + 1 + words);
     }
+    command_fail("%s%s%s: no such command\n", arguments[1], count > 2 ? " " : "", count > 2 ? arguments[2] : "");
     return usage(2);
 }

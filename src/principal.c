@@ -20,12 +20,25 @@ static const struct schema *body_schema(const struct service *service, const cha
     return NULL;
 }
 
+/* What the member was typed as: --role for /roles/0. The pointer itself if it was not typed. */
+static const char *typed_as(struct arena *arena, const struct command_option *option, const char *pointer)
+{
+    for (; option && option->name; option++) {
+        size_t length = strlen(option->member);
+        bool same = strncmp(pointer + (*pointer == '/'), option->member, length) == 0;
+        if (same && strchr("/", pointer[1 + length])) return arena_text(arena, "--%s", option->name);
+    }
+    return pointer;
+}
+
 /* A command is held to the contract as a request is. */
-static bool body_fits(struct request *rq, const struct schema *schema, const json_t *body)
+static bool body_fits(struct request *rq, const struct schema *schema, const struct principal *principal)
 {
     const struct member_error *errors = NULL;
-    size_t count = schema_faults(schema, body, "", rq->arena, &errors);
-    for (size_t i = 0; i < count; i++) command_fail("%s: %s", errors[i].pointer, text_find(errors[i].code)->english);
+    size_t count = schema_faults(schema, principal->body, "", rq->arena, &errors);
+    for (size_t i = 0; i < count; i++)
+        command_fail("%s: %s", typed_as(rq->arena, principal->options, errors[i].pointer),
+                     text_filled(rq->arena, errors[i].code, errors[i].argument, ENGLISH));
     return count == 0;
 }
 
@@ -51,7 +64,7 @@ bool principal_add(struct owner *owner, const struct service *service, const str
 {
     struct request rq = { .arena = arena_new(ARENA_CEILING), .service = service };
     const struct schema *schema = body_schema(service, principal->operation);
-    bool fine = rq.arena && schema && body_fits(&rq, schema, principal->body) &&
+    bool fine = rq.arena && schema && body_fits(&rq, schema, principal) &&
                 record_seal(&rq, principal->body, schema).status == 0;
     if (fine) {
         add_terms(principal, principal->body);
@@ -62,29 +75,23 @@ bool principal_add(struct owner *owner, const struct service *service, const str
     return fine;
 }
 
-static bool is_among(const char *option, const char *const *options)
+static const struct command_option *option_of(const struct command_option *option, const char *argument)
 {
-    while (*options && strcmp(*options, option) != 0) options++;
-    return *options != NULL;
+    while (strcmp(option->name, argument + 2) != 0) option++;
+    return option;
 }
 
-bool principal_options(int count, char **arguments, const char *const *options, json_t *body)
+json_t *principal_body(const struct command_option *options, int count, char **arguments)
 {
-    json_t *roles = json_array();
+    json_t *body = json_pack("{s:[]}", "roles");
     for (int i = 0; i < count; i += 2) {
-        bool known = strncmp(arguments[i], "--", 2) == 0 && is_among(arguments[i] + 2, options);
-        if (!known || i + 1 == count) {
-            json_decref(roles);
-            command_fail(known ? "%s needs a value" : "%s: no such option", arguments[i]);
-            return false;
-        }
-        const char *name = arguments[i] + 2;
-        if (strcmp(name, "role") == 0)
-            json_array_append_new(roles, json_string(arguments[i + 1]));
+        const char *member = option_of(options, arguments[i])->member;
+        if (strcmp(member, "roles") == 0)
+            json_array_append_new(json_object_get(body, member), json_string(arguments[i + 1]));
         else
-            json_object_set_new(body, strcmp(name, "agency") == 0 ? "agency_id" : name, json_string(arguments[i + 1]));
+            json_object_set_new(body, member, json_string(arguments[i + 1]));
     }
-    return json_object_set_new(body, "roles", roles) == 0;
+    return body;
 }
 
 int principal_invite(struct service *service, struct principal *principal)

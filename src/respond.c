@@ -35,14 +35,9 @@ void respond_json(struct request *rq, struct response *rs, int status, const jso
     respond_body(rs, status, "application/json", text, length);
 }
 
-/* The sentence of code, with {} replaced by argument. */
 static const char *sentence(struct request *rq, const char *code, const char *argument)
 {
-    const char *text = text_sentence(code, rq->language);
-    const char *gap = strstr(text, "{}");
-    if (!gap) return text;
-    const char *filled = arena_text(rq->arena, "%.*s%s%s", (int)(gap - text), text, argument ? argument : "…", gap + 2);
-    return filled ? filled : text;
+    return text_filled(rq->arena, code, argument, rq->language);
 }
 
 static json_t *error_list(struct request *rq, const struct problem *problem)

@@ -22,11 +22,28 @@ const struct text *text_find(const char *code)
     return NULL;
 }
 
+const struct text *text_at(size_t index)
+{
+    for (int i = 0; i < table_count; i++)
+        for (const struct text *row = tables[i]; row->code; row++)
+            if (!index--) return row;
+    return NULL;
+}
+
 const char *text_sentence(const char *code, enum language language)
 {
     const struct text *text = text_find(code);
     if (!text) return language == SWEDISH ? "Se code." : "See code.";
     return language == SWEDISH ? text->swedish : text->english;
+}
+
+const char *text_filled(struct arena *arena, const char *code, const char *argument, enum language language)
+{
+    const char *text = text_sentence(code, language);
+    const char *gap = strstr(text, "{}");
+    if (!gap) return text;
+    const char *filled = arena_text(arena, "%.*s%s%s", (int)(gap - text), text, argument ? argument : "…", gap + 2);
+    return filled ? filled : text;
 }
 
 const char *text_reason(int status, enum language language)

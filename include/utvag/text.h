@@ -1,5 +1,8 @@
 /* What the service says to people, in Swedish and English, found by code. */
 #pragma once
+#include <stddef.h>
+
+#include "utvag/arena.h"
 
 enum { TEXT_TABLES = 64 };
 enum language { SWEDISH, ENGLISH };
@@ -16,9 +19,12 @@ extern const struct text text_platform[]; /* what the platform itself says; alwa
 /* Adds a table, ended by a row without code, before threads start. At most TEXT_TABLES. */
 void text_add(const struct text *table);
 const struct text *text_find(const char *code); /* NULL if there is none */
+const struct text *text_at(size_t index);       /* of all tables in turn; NULL after the last */
 
 /* The sentence for code: a plain one if the code has none of its own. */
 const char *text_sentence(const char *code, enum language language);
+/* The same in the arena, with its {} replaced by argument ("…" if that is NULL). */
+const char *text_filled(struct arena *arena, const char *code, const char *argument, enum language language);
 /* The reason phrase of an HTTP status. */
 const char *text_reason(int status, enum language language);
 

@@ -45,7 +45,7 @@ def test_lists_are_listed_by_name_and_each_can_be_read(service):
         names += [item["list"] for item in page["code_lists"]]
         url = page["_links"].get("next", {}).get("href")
         url = url and "/codes" + url.split("/codes")[1]
-    assert names == sorted(names) and len(names) == len(set(names)) == 26
+    assert names == sorted(names) and len(names) == len(set(names)) == 27
     for name in names:
         body = done(client.get("/codes/" + name))
         assert body["codes"] and all(c["label_sv"] and c["label_en"] for c in body["codes"]), name
@@ -55,6 +55,17 @@ def test_labels_are_in_both_languages(service):
     reasons = {c["code"]: c for c in done(service.as_("partner").get("/codes/dismissal-reasons"))["codes"]}
     assert set(reasons) == {"not_eligible", "lapsed", "missing", "deceased", "left_country", "duplicate", "spam"}
     assert (reasons["deceased"]["label_sv"], reasons["deceased"]["label_en"]) == ("Avliden", "Deceased")
+
+
+def test_every_code_of_an_error_is_explained(service):
+    """What is told is one of the list: see unit/test_text.c for that every code has its text."""
+    client = service.as_("partner")
+    told = {c["code"]: c for c in done(client.get("/codes/problems"))["codes"]}
+    answer = client.post("/children", json={"protection": "none", "shoe": 1}, headers={"Accept-Language": "sv", "X-Acting-Officer": "h"})
+    body = answer.json()
+    assert [told[row["code"]]["label_sv"] for row in (body, *body["errors"])] == [row["detail"] for row in (body, *body["errors"])]
+    assert {"token_expired", "commit_in_doubt", "draining", "four_eyes_required", "application_external_id_taken",
+            "needs_missing", "code_unknown", "format_personnummer"} <= told.keys()
 
 
 def test_contracts_enumerations_are_the_lists(service):

@@ -416,12 +416,15 @@ def test_first_client_comes_from_the_command_line(service):
 
 
 @pytest.mark.parametrize("arguments, says", [
-    (["--name", "A", "--email", "not an address", "--role", "admin"], "/email"),
-    (["--name", "A", "--email", "a@imt.example", "--role", "emperor"], "/roles/0"),
+    (["--name", "A", "--email", "not an address", "--role", "admin"], "--email: Must be an e-mail address."),
+    (["--name", "A", "--email", "a@imt.example", "--role", "emperor"], "--role: Must be one of: partner,"),
     (["--name", "A", "--email", "a@imt.example", "--role", "partner"], "agency"),
     (["--name", "A", "--email", "lena.lindqvist@imt.example", "--role", "admin"], "address"),
-    (["--title", "A"], "no such option"),
-    (["--name"], "needs a value"),
+    (["--name", "A", "--email", "a@imt.example", "--role", "partner", "--agency", "5f0c6f0e-7d1c-4f57-9a3e-0a52d3a5b6c1"],
+     "There is no such agency."),
+    (["--title", "A"], "--title: user add takes no such argument"),
+    (["--name"], "--name needs a value"),
+    (["--name", "A", "--email", "a@imt.example"], "user add needs --role"),
 ])
 def test_command_line_is_held_to_the_contract(service, arguments, says):
     done = command(service, "user", "add", *arguments)

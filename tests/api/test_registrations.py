@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+import accounts
 from casework import done, keyed
 
 FAMILY = {
@@ -85,6 +86,16 @@ def test_protected_family_is_seen_by_its_officer_only(service, partner):
 def test_machine_of_an_agency_names_its_officer(service):
     answer = register(service.as_("partner"))
     assert (answer.status_code, answer.json()["code"]) == (400, "acting_officer_required")
+
+
+def test_machine_of_the_charity_registers_nobody_whom_it_would_hide(service):
+    """It has no officer who could be on the access list, and none is asked of it in vain."""
+    _, machine = accounts.machine(service, ["case_worker"])
+    body = family(certification={"evidence": "document"})
+    done(register(machine, body), 201)
+    answer = register(machine, body | {"person": {"protection": "unknown"}})
+    assert (answer.status_code, [e["code"] for e in answer.json()["errors"]]) == (409, ["protected_needs_officer"])
+    assert "X-Acting-Officer" not in answer.text
 
 
 def test_children_and_certification_may_be_absent(partner):

@@ -63,8 +63,23 @@ def test_key_ring_that_others_may_read_stops_the_start(environment, tmp_path):
     assert "UTVAG_KEYS" in refused(environment | {"UTVAG_KEYS": str(keys)}, "serve")
 
 
-def test_unknown_command_prints_the_commands(environment):
-    assert "utvag serve" in refused(environment, "srve")
+@pytest.mark.parametrize("words", [("srve",), ("key", "turn")])
+def test_unknown_command_is_named_before_the_commands(environment, words):
+    said = refused(environment, *words)
+    assert said.startswith(f"utvag: {' '.join(words)}: no such command\n") and "utvag serve" in said
+
+
+@pytest.mark.parametrize("words,says", [
+    (("user", "add"), "user add needs --name"), (("serve", "--port", "1"), "--port: serve takes no such argument"),
+    (("demo",), "demo needs --write"), (("key", "init", "here"), "here: key init takes no such argument"),
+])
+def test_arguments_are_looked_at_before_the_environment(words, says):
+    assert says in refused({}, *words)
+
+
+def test_every_option_is_in_the_help(environment):
+    said = run(environment, "help").stdout
+    assert all(option in said for option in ("--name", "--email", "--phone", "--role", "--agency", "--label", "--write"))
 
 
 def test_unreachable_database_stops_the_start(environment):
