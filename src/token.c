@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <jwt.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,8 +13,9 @@
 
 enum {
     LEEWAY_SECONDS = 30,
-    SIGNATURE_BYTES = 64,
-    SIGNATURE_LENGTH = BASE64URL_LENGTH(SIGNATURE_BYTES),
+    SIGNATURE_BYTES = 64, /* of ES256 */
+    RSA_LEAST = 256,
+    RSA_MOST = 1024, /* of RS256: the size of the key (jwk.h) */
     ID_LIMIT = 128
 };
 
@@ -23,6 +25,7 @@ struct token_verifier {
     const struct keyring *ring;
     const char *issuer;
     struct token_cache *cache;
+    atomic_uint forgotten; /* how often */
 };
 
 struct token_verifier *token_verifier_new(const struct keyring *ring, const char *issuer)
@@ -31,7 +34,7 @@ struct token_verifier *token_verifier_new(const struct keyring *ring, const char
     struct token_verifier *verifier = calloc(1, sizeof *verifier);
     const struct signing_key *keys = keyring_signing(ring, &count);
 
-    if (verifier) *verifier = (struct token_verifier){ ring, issuer, token_cache_new() };
+    if (verifier) *verifier = (struct token_verifier){ .ring = ring, .issuer = issuer, .cache = token_cache_new() };
     /* libjwt takes an empty key as "nothing to verify" */
     bool sound = verifier && verifier->cache && issuer && *issuer && count > 0;
     for (size_t i = 0; sound && i < count; i++) sound = *keys[i].kid && *keys[i].public_pem;
@@ -50,7 +53,8 @@ void token_verifier_free(struct token_verifier *verifier)
 /* The parts of a compact token: header.claims.signature (RFC 7515, 7.1). */
 
 struct parts {
-    size_t length; /* of the whole */
+    size_t length;          /* of the whole */
+    size_t signature_bytes; /* decoded */
     json_t *header, *claims;
 };
 
@@ -73,12 +77,14 @@ static json_t *parse_object(const char *text, size_t length)
     return NULL;
 }
 
-/* Also the signature has one spelling only: else a token altered in spare bits would pass. */
-static bool signature_whole(const char *text, size_t length)
+/* Also the signature has one spelling only: else a token altered in spare bits would pass. The number of its bytes; 0 if
+   it is none. */
+static size_t signature_bytes(const char *text, size_t length)
 {
-    unsigned char bytes[SIGNATURE_BYTES];
+    unsigned char bytes[RSA_MOST + 2];
     size_t filled;
-    return length == SIGNATURE_LENGTH && base64url_decode(text, length, bytes, &filled);
+    bool whole = length > 0 && length <= BASE64URL_LENGTH(RSA_MOST) && base64url_decode(text, length, bytes, &filled);
+    return whole ? filled : 0;
 }
 
 static bool take_apart(const char *token, struct parts *out)
@@ -89,7 +95,9 @@ static bool take_apart(const char *token, struct parts *out)
     if (out->length == 0 || out->length > TOKEN_LIMIT) return false;
     first = strchr(token, '.');
     second = first ? strchr(first + 1, '.') : NULL;
-    if (!second || !signature_whole(second + 1, out->length - (size_t)(second + 1 - token))) return false;
+    if (!second) return false;
+    out->signature_bytes = signature_bytes(second + 1, out->length - (size_t)(second + 1 - token));
+    if (out->signature_bytes == 0) return false;
     out->header = parse_object(token, (size_t)(first - token));
     out->claims = parse_object(first + 1, (size_t)(second - first - 1));
     return out->header && out->claims;
@@ -122,30 +130,38 @@ static bool is_among(const char *name, const char *const *names)
     return false;
 }
 
-/* Nothing but what a header of ours has: no crit, no jwk, no x5u. */
-static bool header_known(const json_t *header)
+static bool header_among(const json_t *header, const char *const *known)
 {
-    static const char *const known[] = { "alg", "typ", "kid", NULL };
     const char *name;
     json_t *value;
 
     json_object_foreach((json_t *)header, name, value) {
         if (!json_is_string(value) || !is_among(name, known)) return false;
     }
-    return text_is(header, "alg", "ES256") && (!json_object_get(header, "typ") || text_is(header, "typ", "JWT"));
+    return !json_object_get(header, "typ") || text_is(header, "typ", "JWT");
 }
 
-static bool signed_by(const char *token, const char *public_pem)
+/* Nothing but what a header of ours has: no crit, no jwk, no x5u. */
+static bool header_known(const struct parts *parts)
+{
+    static const char *const known[] = { "alg", "typ", "kid", NULL };
+    return header_among(parts->header, known) && text_is(parts->header, "alg", "ES256") &&
+           parts->signature_bytes == SIGNATURE_BYTES;
+}
+
+static bool verifies(const char *token, const char *public_pem, jwt_alg_t algorithm)
 {
     jwt_t *jwt = NULL;
     size_t length = strlen(public_pem);
 
     if (length == 0 || length > INT_MAX) return false;
     bool valid = jwt_decode(&jwt, token, (const unsigned char *)public_pem, (int)length) == 0 && jwt &&
-                 jwt_get_alg(jwt) == JWT_ALG_ES256;
+                 jwt_get_alg(jwt) == algorithm;
     jwt_free(jwt);
     return valid;
 }
+
+static bool signed_by(const char *token, const char *public_pem) { return verifies(token, public_pem, JWT_ALG_ES256); }
 
 /* Claims of an access token. */
 
@@ -240,21 +256,34 @@ static const char *key_of(const struct keyring *ring, const json_t *header)
     return key ? key->public_pem : NULL;
 }
 
-/* What was verified with other keys in the ring is not found again: its key may be gone. Taken before the key is. */
-static void remembered_as(const struct token_verifier *verifier, const char *token, size_t length,
+/* What was verified with other keys is not found again: its key may be gone. */
+static void remembered_as(struct token_verifier *verifier, const char *token, size_t length,
                           unsigned char digest[DIGEST_BYTES])
 {
-    unsigned generation = keyring_generation(verifier->ring);
+    unsigned keys = keyring_generation(verifier->ring) + atomic_load(&verifier->forgotten);
     digest_sha256(token, length, digest);
-    for (size_t i = 0; i < sizeof generation; i++) digest[DIGEST_BYTES - 1 - i] ^= (unsigned char)(generation >> 8 * i);
+    for (size_t i = 0; i < sizeof keys; i++) digest[DIGEST_BYTES - 1 - i] ^= (unsigned char)(keys >> 8 * i);
 }
 
-static struct problem verify_parts(const struct token_verifier *verifier, const char *token, const struct parts *parts,
+void token_name(struct token_verifier *verifier, const char *text, unsigned char name[DIGEST_BYTES])
+{
+    remembered_as(verifier, text, strlen(text), name);
+}
+
+void token_remember(struct token_verifier *verifier, const unsigned char name[DIGEST_BYTES], long long expires,
+                    const struct caller *caller)
+{
+    token_cache_add(verifier->cache, name, expires, caller);
+}
+
+void token_forget(struct token_verifier *verifier) { atomic_fetch_add(&verifier->forgotten, 1); }
+
+static struct problem verify_parts(struct token_verifier *verifier, const char *token, const struct parts *parts,
                                    struct arena *arena, struct caller *caller)
 {
     unsigned char digest[DIGEST_BYTES];
     remembered_as(verifier, token, parts->length, digest);
-    const char *key = header_known(parts->header) ? key_of(verifier->ring, parts->header) : NULL;
+    const char *key = header_known(parts) ? key_of(verifier->ring, parts->header) : NULL;
     long long now = time(NULL), expires = 0;
 
     if (!key || !signed_by(token, key)) return problem(401, "token_invalid");
@@ -267,8 +296,7 @@ static struct problem verify_parts(const struct token_verifier *verifier, const 
     return PROBLEM_NONE;
 }
 
-static bool remembered(const struct token_verifier *verifier, const char *token, struct arena *arena,
-                       struct caller *caller)
+static bool remembered(struct token_verifier *verifier, const char *token, struct arena *arena, struct caller *caller)
 {
     unsigned char digest[DIGEST_BYTES];
     size_t length = token ? strnlen(token, TOKEN_LIMIT + 1) : 0;
@@ -357,7 +385,7 @@ static bool copy_text(const json_t *object, const char *name, struct arena *aren
 /* iss and sub are one, the client; kid is optional. */
 static bool read_claimed(const struct parts *parts, struct arena *arena, struct assertion *out)
 {
-    if (!header_known(parts->header) || !copy_text(parts->claims, "iss", arena, &out->client) ||
+    if (!header_known(parts) || !copy_text(parts->claims, "iss", arena, &out->client) ||
         !text_is(parts->claims, "sub", out->client))
         return false;
     return !json_object_get(parts->header, "kid") || copy_text(parts->header, "kid", arena, &out->key);
@@ -405,4 +433,42 @@ bool token_assertion_verify(const char *text, const char *public_pem, const char
     parts_free(&parts);
     if (!valid) *out = (struct assertion){ 0 };
     return valid;
+}
+
+/* Tokens of outside issuers. */
+
+/* Headers of others also name certificates, which we have no use for. Nothing else: no crit, no jwk, no jku. */
+static bool outside_header_known(const struct parts *parts)
+{
+    static const char *const known[] = { "alg", "typ", "kid", "x5t", "x5t#S256", NULL };
+    bool ec = text_is(parts->header, "alg", "ES256"), rsa = text_is(parts->header, "alg", "RS256");
+    size_t bytes = parts->signature_bytes;
+    return header_among(parts->header, known) &&
+           ((ec && bytes == SIGNATURE_BYTES) || (rsa && bytes >= RSA_LEAST && bytes <= RSA_MOST));
+}
+
+bool token_outside_read(const char *text, struct arena *arena, struct outside *out)
+{
+    struct parts parts;
+
+    *out = (struct outside){ 0 };
+    if (take_apart(text, &parts) && outside_header_known(&parts)) {
+        const char *issuer = text_of(parts.claims, "iss"), *key = text_of(parts.header, "kid");
+        out->algorithm = text_is(parts.header, "alg", "ES256") ? "ES256" : "RS256";
+        out->issuer = issuer ? arena_copy(arena, issuer, strlen(issuer)) : NULL;
+        out->key = key ? arena_copy(arena, key, strlen(key)) : NULL;
+    }
+    parts_free(&parts);
+    return out->issuer && out->key;
+}
+
+json_t *token_outside_claims(const char *text, const char *public_pem, const char *algorithm)
+{
+    struct parts parts;
+    jwt_alg_t expected = strcmp(algorithm, "ES256") == 0 ? JWT_ALG_ES256 : JWT_ALG_RS256;
+    bool valid = take_apart(text, &parts) && outside_header_known(&parts) && text_is(parts.header, "alg", algorithm) &&
+                 verifies(text, public_pem, expected);
+    json_t *claims = valid ? json_incref(parts.claims) : NULL;
+    parts_free(&parts);
+    return claims;
 }

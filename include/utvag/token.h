@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "utvag/digest.h"
 #include "utvag/keyring.h"
 #include "utvag/request.h"
 
@@ -42,3 +43,21 @@ bool token_assertion_read(const char *text, struct arena *arena, struct assertio
    may be (RFC 7523, 3). Texts live in the arena. */
 bool token_assertion_verify(const char *text, const char *public_pem, const char *audience, struct arena *arena,
                             struct assertion *out) __attribute__((warn_unused_result));
+
+/* What a token of an outside issuer (issuer.h) says of itself: nothing is verified yet. */
+struct outside {
+    const char *issuer, *key, *algorithm; /* iss; kid and alg of the header */
+};
+/* Texts in the arena. False if it is no token that we could verify. */
+bool token_outside_read(const char *text, struct arena *arena, struct outside *out) __attribute__((warn_unused_result));
+/* Its claims, to be given back to jansson, if public_pem verifies it by algorithm (ES256, RS256): the key's own, never the
+   token's choice. NULL otherwise. No claim has been looked at. */
+json_t *token_outside_claims(const char *text, const char *public_pem, const char *algorithm);
+
+/* Under what name the verifier remembers a token. Taken before the key is looked up that verifies it: keys change. */
+void token_name(struct token_verifier *verifier, const char *text, unsigned char name[DIGEST_BYTES]);
+/* From now on token_verify knows it, until expires (seconds since 1970). */
+void token_remember(struct token_verifier *verifier, const unsigned char name[DIGEST_BYTES], long long expires,
+                    const struct caller *caller);
+/* Whatever was verified up to now is verified anew. */
+void token_forget(struct token_verifier *verifier);
