@@ -3,6 +3,7 @@
 #include "utvag/command.h"
 #include "utvag/config.h"
 #include "utvag/db.h"
+#include "utvag/issuer.h"
 #include "utvag/keyring.h"
 #include "utvag/log.h"
 #include "utvag/metrics.h"
@@ -26,6 +27,7 @@ static bool service_open(struct service *service)
 {
     const struct config *config = service->config;
     password_lane(config->logins);
+    if (config->issuers && !(service->issuers = issuers_open(config->issuers, config->issuer))) return false;
     if (!migrate_verify(config->database_url, config->demo)) return false;
     service->tokens = token_verifier_new(service->keyring, config->issuer);
     service->metrics = metrics_new(service->contract);
@@ -40,15 +42,17 @@ static void service_close(struct service *service)
     if (service->metrics) metrics_free(service->metrics);
     rate_free(service->rate);
     if (service->tokens) token_verifier_free(service->tokens);
+    issuers_free(service->issuers);
 }
 
-/* Until SIGTERM or SIGINT. This thread, which has nothing else to do, looks once a second whether the keys were rotated,
-   and once a minute clears away what has had its time. */
+/* Until SIGTERM or SIGINT. This thread, which has nothing else to do, looks once a second whether keys were rotated (ours, or
+   those of outside issuers), and once a minute clears away what has had its time. */
 static void wait_for_end(const struct service *service, const sigset_t *signals)
 {
     const struct timespec second = { .tv_sec = 1 };
     for (unsigned seconds = 0; sigtimedwait(signals, NULL, &second) < 0; seconds++) {
         keyring_look(service->keyring);
+        if (service->issuers && issuers_look(service->issuers)) token_forget(service->tokens);
         if (seconds % 60 == 0) db_forget_expired(service->db);
     }
 }

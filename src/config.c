@@ -31,6 +31,7 @@ static const struct setting settings[] = {
     { "BASE_URL", PLACE(base_url), TEXT, 0, 0, NULL },
     { "KEYS", PLACE(keys), TEXT, 0, 0, NULL },
     { "ISSUER", PLACE(issuer), TEXT, 0, 0, NULL },
+    { "ISSUERS", PLACE(issuers), TEXT, 0, 0, NULL },
     { "DEMO", PLACE(demo), FLAG, 0, 0, "0" },
     { "CLIENT_SECRETS", PLACE(client_secrets), FLAG, 0, 0, NULL },
     { "PREPARE", PLACE(prepare), FLAG, 0, 0, "1" },

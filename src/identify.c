@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "utvag/identity.h"
+#include "utvag/issuer.h"
 #include "utvag/token.h"
 
 enum { OFFICER_LIMIT = 100 };
@@ -23,7 +24,9 @@ struct problem identify_caller(struct request *rq)
     const char *value = request_header(rq, "Authorization");
     if (!value || strncasecmp(value, "Bearer ", 7) != 0) return problem(401, "token_missing");
     value += 7 + strspn(value + 7, " ");
-    TRY(token_verify(rq->service->tokens, value, rq->arena, &rq->caller));
+    struct problem refused = token_verify(rq->service->tokens, value, rq->arena, &rq->caller);
+    if (refused.status && rq->service->issuers) refused = issuer_identify(rq, value, refused);
+    TRY(refused);
     if (!rq->caller.known) return problem(401, "token_invalid");
     return require_certificate(rq);
 }

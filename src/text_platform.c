@@ -43,6 +43,8 @@ const struct text text_platform[] = {
       "The access token is not valid. Fetch a new one." },
     { "token_expired", 0, NULL, "Åtkomsttoken har gått ut. Hämta en ny.",
       "The access token has expired. Fetch a new one." },
+    { "holder_unknown", 0, NULL, "Åtkomsttoken är giltig, men ingen aktiv användare här har dess adress.",
+      "The access token is good, but no active user here has its address." },
     { "token_revoked", 0, NULL, "Åtkomsttoken gäller inte längre. Logga in på nytt.",
       "The access token no longer holds. Log in again." },
     { "role_missing", 0, NULL, "Din roll får inte göra detta.", "Your role may not do this." },

@@ -13,6 +13,7 @@ struct config {
     const char *base_url;         /* UTVAG_BASE_URL: how clients reach us, without /v1; default http://address:port */
     const char *keys;             /* UTVAG_KEYS: folder of the key ring (0700) */
     const char *issuer;           /* UTVAG_ISSUER: default base_url */
+    const char *issuers;          /* UTVAG_ISSUERS: outside issuers (issuer.h), a JSON file; default none */
     bool demo;                    /* UTVAG_DEMO=1 */
     bool client_secrets;          /* UTVAG_CLIENT_SECRETS=1: secrets at the token endpoint; default: demo */
     bool prepare;                 /* UTVAG_PREPARE=1/0, default 1 */

@@ -8,6 +8,7 @@ struct service {
     const struct router *router;
     struct keyring *keyring;
     struct token_verifier *tokens;
+    struct issuers *issuers; /* NULL: none but ourselves */
     struct db *db;
     struct rate *rate;
     struct metrics *metrics;
