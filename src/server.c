@@ -258,7 +258,7 @@ static void set_options(struct server *server, int fd, struct options *options)
     option(options, MHD_OPTION_LISTEN_SOCKET, fd, NULL);
     option(options, MHD_OPTION_CONNECTION_LIMIT, config->connections, NULL);
     option(options, MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_per_address, NULL);
-    option(options, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_seconds, NULL);
+    option(options, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_seconds + 5, NULL); /* the reaper comes before */
     option(options, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)config->header_limit, NULL);
     option(options, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL);
     option(options, MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL); /* with 1, a missing Host is answered twice */

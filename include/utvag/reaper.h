@@ -21,4 +21,4 @@ void reaper_stop(struct reaper *reaper);
 void reaper_add(struct reaper *reaper, struct watch *watch, int socket, int seconds);
 void reaper_remove(struct reaper *reaper, struct watch *watch);
 void reaper_allow(struct watch *watch, int seconds); /* from now */
-void reaper_end_all(struct reaper *reaper);          /* shuts every connection down */
+void reaper_end_all(struct reaper *reaper);          /* shuts every connection down; what was sent still arrives */
