@@ -87,6 +87,14 @@ struct problem request_guard(struct request *rq)
     return PROBLEM_NONE;
 }
 
+size_t request_head_length(const struct request *rq)
+{
+    size_t length = strlen(rq->method) + strlen(rq->url) + sizeof "  HTTP/1.1\r\n\r\n" - 1;
+    for (size_t i = 0; i < rq->header_count; i++)
+        length += strlen(rq->headers[i].name) + strlen(rq->headers[i].value) + sizeof ": \r\n" - 1;
+    return length;
+}
+
 static bool is_hex(const char *text, size_t length)
 {
     bool other_than_zero = false;

@@ -176,8 +176,17 @@ static void carry_out(struct server *server, struct request *rq, struct response
     metrics_in_flight(service->metrics, -1);
 }
 
+/* libmicrohttpd ends a header at a NUL, and the whole head at a line that begins with one: of what it hides, only the
+   length of the head tells. */
+static bool head_is_plain(const struct peer *peer, const struct request *rq)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(peer->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info && info->header_size == request_head_length(rq);
+}
+
 /* After a chunked body the connection ends: libmicrohttpd takes chunks that a stricter reader would not (a bare LF), and
-   what follows them must not become a second request. */
+   what follows them must not become a second request. So it does after a head that was not written plainly. */
 static void hand_over(const struct response *rs, bool close_after, struct _u_response *to)
 {
     for (size_t i = 0; i < rs->header_count; i++) u_map_put(to->map_header, rs->headers[i].name, rs->headers[i].value);
@@ -209,11 +218,11 @@ static int on_request(const struct _u_request *from, struct _u_response *to, voi
         .started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
     };
     struct response rs = { 0 };
-    bool whole = take_headers(peer, &rq);
+    bool whole = take_headers(peer, &rq), plain = head_is_plain(peer, &rq);
     rq.address = proxy_client_address(&rq, peer->address);
     take_certificate(peer, from, &rq);
     if (whole) carry_out(server, &rq, &rs);
-    bool last = rs.close || server->draining || !rs.status || request_header(&rq, "Transfer-Encoding");
+    bool last = rs.close || server->draining || !rs.status || !plain || request_header(&rq, "Transfer-Encoding");
     hand_over(&rs, last, to);
     db_request_end(&rq);
     json_decref(rq.json);

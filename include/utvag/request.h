@@ -85,6 +85,9 @@ void request_begin(struct request *rq);
 /* Refuses what two HTTP parsers may read in two ways (RFC 9112, 6.3 and 11.2), with 400 and an end of the
    connection: libmicrohttpd lets such requests pass. */
 struct problem request_guard(struct request *rq) __attribute__((warn_unused_result));
+/* Bytes of the head as nearly everybody writes it: one space after each colon and none before the line's end, CRLF. A
+   head of another length may be as good, or hide something. */
+size_t request_head_length(const struct request *rq);
 
 const char *request_header(const struct request *rq, const char *name); /* any case; NULL if absent */
 const char *request_query(const struct request *rq, const char *name);  /* decoded; NULL if absent */

@@ -39,6 +39,15 @@ START_TEST(test_plain_requests_pass)
 }
 END_TEST
 
+START_TEST(test_the_length_of_a_plain_head_is_known)
+{
+    make(NULL, 0);
+    ck_assert_uint_eq(request_head_length(&rq), strlen("POST /v1 HTTP/1.1\r\n\r\n"));
+    make(HEADERS({ "Host", "a" }, { "X", "" }));
+    ck_assert_uint_eq(request_head_length(&rq), strlen("POST /v1 HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n"));
+}
+END_TEST
+
 START_TEST(test_two_lengths_are_refused)
 {
     stopped(guard(HEADERS(HOST, { "Content-Length", "1" }, { "Content-Length", "1" })), "framing_ambiguous");
@@ -160,6 +169,7 @@ int main(void)
 {
     TCase *tests = tcase_create("request");
     tcase_add_test(tests, test_plain_requests_pass);
+    tcase_add_test(tests, test_the_length_of_a_plain_head_is_known);
     tcase_add_test(tests, test_two_lengths_are_refused);
     tcase_add_test(tests, test_names_and_values_are_clean);
     tcase_add_test(tests, test_host_is_needed_once);
