@@ -44,10 +44,23 @@ static size_t sequence_length(const unsigned char *text)
     return overlong || surrogate || above ? 0 : length;
 }
 
+/* How much of the text, of `most` bytes, goes in as it is. */
+static size_t plain_length(const unsigned char *text, size_t most)
+{
+    size_t length = 0;
+    while (length < most && text[length] >= 0x20 && text[length] < 0x7f && text[length] != '"' && text[length] != '\\')
+        length++;
+    return length;
+}
+
 static void line_put_escaped(struct line *line, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     while (*at && !line->full) {
+        size_t plain = plain_length(at, LINE - TAIL - line->length);
+        line_put(line, (const char *)at, plain);
+        at += plain;
+        if (!*at) return;
         size_t length = *at < 0x80 ? 1 : sequence_length(at);
         if (length == 0) {
             line_put(line, "\xef\xbf\xbd", 3); /* U+FFFD */

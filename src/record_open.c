@@ -67,21 +67,14 @@ static const char *string_end(const char *at, const char *end)
     return NULL;
 }
 
-/* Of each character, its value plus one; 0: it is no digit. */
-static const unsigned char hex_digits[256] = {
-    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
-    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-};
+/* What is no digit becomes some value or other, which no seal then fits. Without a branch, so that the compiler does
+   many at once. */
+static inline unsigned hex_value(char digit) { return ((unsigned)digit & 15) + ((unsigned)digit >> 6 & 1) * 9; }
 
-static bool hex_read(const char *text, size_t length, unsigned char *out)
+static void hex_read(const char *restrict text, size_t bytes, unsigned char *restrict out)
 {
-    bool fine = length % 2 == 0;
-    for (const unsigned char *at = (const unsigned char *)text, *end = at + length / 2 * 2; at < end; at += 2) {
-        unsigned char high = hex_digits[at[0]], low = hex_digits[at[1]];
-        fine &= high && low;
-        *out++ = (unsigned char)((high - 1U) << 4 | (low - 1U));
-    }
-    return fine;
+    for (size_t i = 0; i < bytes; i++)
+        out[i] = (unsigned char)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
 }
 
 /* Opens the marker into out: a JSON object. Returns its length, 0 on failure. */
@@ -93,9 +86,10 @@ static size_t marker_open(struct request *rq, const struct marker *marker, unsig
     size_t size = marker->length[4] / 2;
     unsigned char *sealed = arena_alloc(rq->arena, size + 1);
     bool readable = text[0] && text[1] && text[2] && sealed && marker->length[3] == 2 * SEAL_WRAPPED &&
-                    size >= SEAL_OVERHEAD + 2 && hex_read(marker->field[3], marker->length[3], wrapped) &&
-                    hex_read(marker->field[4], marker->length[4], sealed);
+                    marker->length[4] % 2 == 0 && size >= SEAL_OVERHEAD + 2;
     if (!readable) return 0;
+    hex_read(marker->field[3], SEAL_WRAPPED, wrapped);
+    hex_read(marker->field[4], size, sealed);
     struct seal_place place = { .table = text[0], .column = text[2], .record = text[1] };
     bool fine = seal_unwrap(rq->service->keyring, text[1], wrapped, sizeof wrapped, key) &&
                 seal_open(key, &place, sealed, size, out);
