@@ -16,7 +16,7 @@ static char *replaced(const char *text, const char *from, const char *to)
         end = mempcpy(end, text, (size_t)(at - text));
         end = mempcpy(end, to, new);
     }
-    if (out) strcpy(end, text);
+    if (out) memcpy(end, text, strlen(text) + 1);
     return out;
 }
 
@@ -29,9 +29,8 @@ static bool publish(struct published *form, const char *origin, const char *serv
     form->text = text;
     form->length = strlen(text);
     digest_sha256(text, form->length, digest);
-    form->etag[0] = '"';
     digest_hex(digest, PUBLISHED_DIGEST, form->etag + 1);
-    strcat(form->etag, "\"");
+    form->etag[0] = form->etag[2 * PUBLISHED_DIGEST + 1] = '"';
     return true;
 }
 
