@@ -51,9 +51,9 @@ const struct text text_platform[] = {
     { "acting_officer_required", 0, NULL, "Ange i X-Acting-Officer vilken handläggare som ni gör detta för.",
       "State in X-Acting-Officer the officer for whom you do this." },
     { "acting_officer_invalid", 0, NULL,
-      "X-Acting-Officer ska vara er egen beteckning på handläggaren: högst 100 tecken, inget identitetsnummer, och den "
+      "X-Acting-Officer ska vara er egen beteckning på handläggaren: högst 64 tecken, inget identitetsnummer, och den "
       "som token anger om den anger någon.",
-      "X-Acting-Officer must be your own reference for the officer: at most 100 characters, no identity number, and the "
+      "X-Acting-Officer must be your own reference for the officer: at most 64 characters, no identity number, and the "
       "one in the token if it has one." },
     { "client_certificate_required", 0, NULL, "Anslutningen behöver ett klientcertifikat som vi har godkänt.",
       "The connection needs a client certificate that we have approved." },

@@ -1,5 +1,7 @@
 """Code lists: what coded members may say, in both languages, for everyone who is signed in."""
 
+import re
+
 import pytest
 
 from casework import done
@@ -66,6 +68,27 @@ def test_every_code_of_an_error_is_explained(service):
     assert [told[row["code"]]["label_sv"] for row in (body, *body["errors"])] == [row["detail"] for row in (body, *body["errors"])]
     assert {"token_expired", "commit_in_doubt", "draining", "four_eyes_required", "application_external_id_taken",
             "needs_missing", "code_unknown", "format_personnummer"} <= told.keys()
+
+
+def examples_of_problems(node):
+    """Every object in the contract that looks like a problem or one of its errors."""
+    if isinstance(node, dict):
+        if {"code", "detail"} <= node.keys() and isinstance(node["code"], str):
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from examples_of_problems(inner)
+
+
+def test_the_contract_shows_what_is_told(service):
+    """Each example of an error has the text that its code has."""
+    client = service.as_("partner")
+    told = {c["code"]: re.escape(c["label_en"]).replace(r"\{\}", ".+") for c in done(client.get("/codes/problems"))["codes"]}
+    shown = list(examples_of_problems(done(client.get("/openapi.json"))))
+    assert len(shown) > 15
+    for example in shown:
+        assert re.fullmatch(told[example["code"]], example["detail"]), example
 
 
 def test_contracts_enumerations_are_the_lists(service):

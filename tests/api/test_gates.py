@@ -1,5 +1,7 @@
 """Rules that stand in the way of an action: each alone, and all at once."""
 
+import re
+
 import pytest
 
 from casework import Case, codes, done, keyed
@@ -88,6 +90,17 @@ def test_ended_case_is_neither_withdrawn_nor_dismissed(service, state):
     case = brought_to(service, state)
     assert codes(attempt(case, case.partner, "withdraw")) == {"invalid_transition"}
     assert codes(attempt(case, case.worker, "dismiss", {"reason_code": "lapsed"})) == {"invalid_transition"}
+
+
+def test_contract_tells_every_change_of_state(service):
+    """The table in the tag `applications`, held against the one that the database goes by."""
+    contract = done(service.as_("partner").get("/openapi.json"))
+    [text] = [tag["description"] for tag in contract["tags"] if tag["name"] == "applications"]
+    rows = [row.split("|") for row in text.splitlines() if row.startswith("| `")]
+    told = {(action, state.strip(" `"), after) for _, state, _, leads, _ in rows
+            for action, after in re.findall(r"`([a-z-]+)` → `([a-z_]+)`", leads)}
+    assert told == set(service.sql("SELECT action, from_state, to_state FROM transitions WHERE from_state <> to_state"))
+    assert {row[1].strip(" `") for row in rows} == set(contract["components"]["schemas"]["ApplicationState"]["enum"])
 
 
 def test_database_itself_lets_no_state_be_skipped(service, case):
