@@ -1,7 +1,5 @@
 """Machine clients with keys of their own: what they register, and how they sign in with it (RFC 7523)."""
 
-import concurrent.futures
-import json
 import secrets
 import statistics
 import time
