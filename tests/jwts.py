@@ -38,6 +38,10 @@ class Key:
         x, y = (b64(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
         return {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": self.kid} | more
 
+    def private_jwk(self):
+        """What its holder keeps."""
+        return self.jwk(d=b64(self.private.private_numbers().private_value.to_bytes(32, "big")))
+
     def thumbprint(self):
         self.kid = None
         public = self.jwk()
@@ -58,7 +62,7 @@ class Key:
 
 def by_hmac(claims, secret, kid=None, alg="HS256"):
     text = f"{part({'alg': alg, 'typ': 'JWT'} | ({'kid': kid} if kid else {}))}.{part(claims)}"
-    return f"{text}.{b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
+    return f"{text}.{b64(hmac.new(secret, text.encode(), 'sha' + alg[2:]).digest())}"
 
 
 def by_nobody(claims, kid=None, signature=""):

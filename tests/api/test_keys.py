@@ -13,7 +13,9 @@ import time
 import pytest
 import requests
 
+import jwts
 import people
+from accounts import keyed_machine
 from certificates import Authority
 from cluster import ROOT, binary
 from service import Client, Service
@@ -382,6 +384,19 @@ def test_outside_client_fetches_keys_once_for_a_rotation(discoverable):
     assert client.saw["kids"] == before, "signed by the one, then by the other"
     assert client.saw["key_sets"] == 1
     assert client.saw["tokens"] == client.saw["reads"] > 10
+
+
+def test_outside_client_signs_in_with_a_key_of_its_own(discoverable):
+    """openid-client's PrivateKeyJwt, as it comes."""
+    for key in (jwts.Key("almby-2026"), jwts.Key()):
+        record, _ = keyed_machine(discoverable, ["case_worker"], key)
+        with Outside(discoverable, client_id=record["id"], client_secret=None, private_jwk=key.private_jwk()) as client:
+            time.sleep(1)
+        assert client.saw["failures"] == []
+        assert client.saw["tokens"] == client.saw["reads"] > 5
+        assert "private_key_jwt" in client.saw["metadata"]["token_endpoint_auth_methods_supported"]
+        assert discoverable.sql("SELECT count(*) FROM client_assertions WHERE principal_id = %s", record["id"]) >= \
+            [(client.saw["tokens"],)]
 
 
 def test_outside_client_follows_several_rotations(discoverable):

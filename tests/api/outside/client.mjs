@@ -2,7 +2,7 @@
 // leads to the token endpoint and to the keys. Reads its settings as JSON from a line of standard input, and asks for tokens,
 // verifies and uses them until standard input ends; then says on standard output what it saw.
 //
-// settings: issuer, client_id, client_secret; cooldown_ms (of jose's remote key set, default its own 30 s); read (a URL)
+// settings: issuer, client_id, client_secret or private_jwk; cooldown_ms (of jose's remote key set, default its own 30 s); read (a URL)
 import { webcrypto } from 'node:crypto';
 import { createInterface } from 'node:readline';
 
@@ -18,12 +18,15 @@ let ended = false;
 input.on('close', () => { ended = true; });
 const settings = JSON.parse(await new Promise((resolve) => input.once('line', resolve)));
 
-function authentication() {
-  return oauth.ClientSecretPost(settings.client_secret);
+async function authentication() {
+  if (!settings.private_jwk) return oauth.ClientSecretPost(settings.client_secret);
+  const { kid, ...jwk } = settings.private_jwk;
+  const key = await crypto.subtle.importKey('jwk', jwk, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+  return oauth.PrivateKeyJwt({ key, kid });
 }
 
 const seen = { tokens: 0, reads: 0, key_sets: 0, kids: [], failures: [] };
-const known = await oauth.discovery(new URL(settings.issuer), settings.client_id, undefined, authentication(),
+const known = await oauth.discovery(new URL(settings.issuer), settings.client_id, undefined, await authentication(),
   { algorithm: 'oauth2', execute: [oauth.allowInsecureRequests] });
 const metadata = known.serverMetadata();
 
