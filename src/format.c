@@ -1,9 +1,11 @@
 #include "utvag/format.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "utvag/identity.h"
+#include "utvag/password.h"
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -175,6 +177,16 @@ static bool is_kommunkod(const char *text, size_t length)
 /* A partner's own reference. */
 static bool is_reference(const char *text, size_t length) { return length > 0 && !identity_resembles(text, length); }
 
+/* A new password. Texts here end in no NUL. */
+static bool is_password(const char *text, size_t length)
+{
+    char *copy = strndup(text, length);
+    bool holds = copy && password_is_long_enough(copy);
+    if (copy) explicit_bzero(copy, length);
+    free(copy);
+    return holds;
+}
+
 /* Digits and at most one hyphen that stands before the last `after`; the digits into out. */
 static bool read_giro(const char *text, size_t length, size_t after, char out[8], size_t *count)
 {
@@ -228,6 +240,7 @@ static const struct format formats[] = {
     { "organisationsnummer", "format_organisationsnummer", is_organisationsnummer },
     { "kommunkod", "format_kommunkod", is_kommunkod },
     { "reference", "format_reference", is_reference },
+    { "password", "format_password", is_password },
     { "bankgiro", "format_bankgiro", is_bankgiro },
     { "plusgiro", "format_plusgiro", is_plusgiro },
     { "iban", "format_iban", is_iban },

@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "utvag/base64url.h"
 #include "utvag/digest.h"
@@ -54,13 +56,57 @@ static void lane_leave(void)
     pthread_mutex_unlock(&lane.mutex);
 }
 
-static bool derive(const char *password, const unsigned char salt[SALT_BYTES], unsigned char out[HASH_BYTES])
+/* As RFC 8265 (4.2.2, OpaqueString) prepares one: every space an ASCII space, and composed (NFC), so that it is the same
+   password from whichever keyboard. malloc'd; NULL if it is not UTF-8, or without memory. */
+static char *prepare(const char *password)
+{
+    utf8proc_uint8_t *composed = utf8proc_NFC((const utf8proc_uint8_t *)password);
+    utf8proc_int32_t point;
+    utf8proc_ssize_t step;
+    char *out = (char *)composed;
+    for (const utf8proc_uint8_t *at = composed; at && *at; at += step) {
+        step = utf8proc_iterate(at, -1, &point);
+        bool space = utf8proc_category(point) == UTF8PROC_CATEGORY_ZS;
+        if (space)
+            *out++ = ' ';
+        else
+            out = (char *)memmove(out, at, (size_t)step) + step;
+    }
+    if (out) *out = '\0';
+    return (char *)composed;
+}
+
+static void wipe_free(char *text)
+{
+    if (text) explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+bool password_is_long_enough(const char *password)
+{
+    size_t count = 0;
+    char *prepared = prepare(password);
+    for (const char *c = prepared; c && *c; c++) count += ((unsigned char)*c & 0xc0) != 0x80;
+    wipe_free(prepared);
+    return count >= PASSWORD_LEAST;
+}
+
+static bool derive_prepared(const char *password, const unsigned char salt[SALT_BYTES], unsigned char out[HASH_BYTES])
 {
     lane_enter();
     int done = EVP_PBE_scrypt(password, strlen(password), salt, SALT_BYTES, UINT64_C(1) << COST_BITS, BLOCKS, PARALLEL,
                               MEMORY_LIMIT, out, HASH_BYTES);
     lane_leave();
     return done == 1;
+}
+
+/* What cannot be prepared is hashed as it is: it takes its time, and was never anybody's password. */
+static bool derive(const char *password, const unsigned char salt[SALT_BYTES], unsigned char out[HASH_BYTES])
+{
+    char *prepared = prepare(password);
+    bool done = derive_prepared(prepared ? prepared : password, salt, out);
+    wipe_free(prepared);
+    return done;
 }
 
 bool password_hash(const char *password, char out[PASSWORD_SIZE])

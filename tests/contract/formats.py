@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import unicodedata
 
 import jsonschema
 from hypothesis import strategies as st
@@ -76,6 +77,7 @@ CHECKS = {
     "organisationsnummer": lambda text: bool(re.fullmatch(r"\d{2}[2-9]\d{3}-?\d{4}", text)) and luhn(text.replace("-", "")),
     "kommunkod": lambda text: bool(re.fullmatch(r"\d{4}", text)) and int(text[:2]) in COUNTIES and text[2:] != "00",
     "reference": lambda text: bool(text) and not re.search(r"\d{6}[-+]?\d{4}", text),
+    "password": lambda text: len(unicodedata.normalize("NFC", text)) >= 12,
     "bankgiro": lambda text: is_giro(text, 4, 7),
     "plusgiro": lambda text: is_giro(text, 1, 2),
     "iban": is_iban,
@@ -131,6 +133,7 @@ STRATEGIES = {
     "organisationsnummer": st.builds(lambda number: with_check_digit("5566" + number), _digits(5, 5)),
     "kommunkod": st.sampled_from(["0180", "0114", "0580", "1280", "1480", "1880", "2480", "2584"]),
     "reference": st.from_regex(r"[a-z]{1,8}-[0-9]{1,5}", fullmatch=True),
+    "password": st.text("abc åäö123", min_size=12, max_size=40),
     "bankgiro": _digits(6, 7).map(with_check_digit),
     "plusgiro": _digits(1, 7).map(with_check_digit),
     "iban": _digits(20, 20).map(_iban),

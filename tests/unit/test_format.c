@@ -106,6 +106,13 @@ START_TEST(test_reference_may_not_look_like_an_identity_number)
 }
 END_TEST
 
+START_TEST(test_password_has_twelve_characters)
+{
+    TAKES("password", "tolv tecken!", "åååååååååååå");
+    REFUSES("password", "", "elva tecken", "a\u030aa\u030aa\u030aa\u030aa\u030aa\u030a");
+}
+END_TEST
+
 START_TEST(test_giro_numbers_have_their_check_digit)
 {
     TAKES("bankgiro", "991-2346", "5050-1055", "50501055", "9912346");
@@ -150,6 +157,7 @@ int main(void)
     tcase_add_test(tests, test_identity_numbers_by_kind);
     tcase_add_test(tests, test_kommunkod_begins_with_a_county);
     tcase_add_test(tests, test_reference_may_not_look_like_an_identity_number);
+    tcase_add_test(tests, test_password_has_twelve_characters);
     tcase_add_test(tests, test_giro_numbers_have_their_check_digit);
     tcase_add_test(tests, test_iban_leaves_one);
     tcase_add_test(tests, test_an_unknown_format_is_not_found);

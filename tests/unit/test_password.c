@@ -61,6 +61,27 @@ START_TEST(test_unknown_user_takes_as_long_as_a_wrong_password)
 }
 END_TEST
 
+/* RFC 8265, 4.2: one password from whichever keyboard. */
+START_TEST(test_composed_or_not_it_is_the_same)
+{
+    char hash[PASSWORD_SIZE];
+    ck_assert(password_matches("korrekt ha\u0308st batteri ha\u0308ftklammer", known));
+    ck_assert(password_matches("korrekt\u00a0häst\u3000batteri häftklammer", known));
+    ck_assert(password_hash("\xff\xfe is no UTF-8", hash));
+    ck_assert(!password_matches("korrekt hast batteri haftklammer", known));
+}
+END_TEST
+
+START_TEST(test_length_is_counted_composed)
+{
+    ck_assert(password_is_long_enough("tolv tecken!"));
+    ck_assert(!password_is_long_enough("elva tecken"));
+    ck_assert(password_is_long_enough("åååååååååååå"));
+    ck_assert(!password_is_long_enough("a\u030aa\u030aa\u030aa\u030aa\u030aa\u030a"));
+    ck_assert(!password_is_long_enough("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"));
+}
+END_TEST
+
 static atomic_int matched;
 
 static void *match(void *unused)
@@ -106,6 +127,8 @@ int main(void)
     tcase_add_test(tests, test_known_answer);
     tcase_add_test(tests, test_other_forms_match_nothing);
     tcase_add_test(tests, test_unknown_user_takes_as_long_as_a_wrong_password);
+    tcase_add_test(tests, test_composed_or_not_it_is_the_same);
+    tcase_add_test(tests, test_length_is_counted_composed);
     tcase_add_test(tests, test_lane_lets_everyone_through);
     tcase_add_test(tests, test_secrets);
     return ring_run("password", tests);
