@@ -32,7 +32,6 @@ const struct text applications_rules[] = {
       "A certification is given by an ombud, not here." },
     { "certification_period_invalid", 422, "/expires_on", "Intyget går ut innan det är utfärdat.",
       "The certification expires before it is given." },
-    { "date_in_future", 0, NULL, "Dagen har inte varit än.", "The day has not been yet." },
     { "answered_before_asked", 422, "/answered_on", "Svaret är daterat före frågan.",
       "The answer is dated before the question." },
     { "pending_has_no_answer", 422, "/answered_on", "Ett svar som väntas har ingen dag.",

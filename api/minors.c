@@ -2,30 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "utvag/db.h"
 #include "utvag/record.h"
 
-enum { YEARS = 18, DATE_SIZE = 16, MARCH = 2, OCTOBER = 9 };
-
-/* From 01:00 UTC on the last Sunday of March to 01:00 UTC on that of October (directive 2000/84/EC). */
-static bool is_summer_time(const struct tm *utc)
-{
-    if (utc->tm_mon != MARCH && utc->tm_mon != OCTOBER) return utc->tm_mon > MARCH && utc->tm_mon < OCTOBER;
-    int last_sunday = 31 - (utc->tm_wday + 31 - utc->tm_mday) % 7;
-    bool passed = utc->tm_mday > last_sunday || (utc->tm_mday == last_sunday && utc->tm_hour >= 1);
-    return passed == (utc->tm_mon == MARCH);
-}
-
-void minors_today(time_t now, char out[MINORS_DATE])
-{
-    struct tm day;
-    gmtime_r(&now, &day);
-    time_t there = now + (is_summer_time(&day) ? 7200 : 3600);
-    gmtime_r(&there, &day);
-    strftime(out, MINORS_DATE, "%Y-%m-%d", &day);
-}
+enum { YEARS = 18, DATE_SIZE = 16 };
 
 bool minors_is_under_18(const char *birth_date, const char *on)
 {

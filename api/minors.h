@@ -2,14 +2,8 @@
    dates are sealed, so the service works this out, and PostgreSQL is told no more than who. */
 #pragma once
 #include <stdbool.h>
-#include <time.h>
 
 #include "utvag/request.h"
-
-enum { MINORS_DATE = sizeof "2026-11-24" };
-
-/* The day in Sweden, as today() of PostgreSQL: by the rule of the time zone, since a container may lack its files. */
-void minors_today(time_t now, char out[MINORS_DATE]);
 
 /* Dates as YYYY-MM-DD. Whoever is born on 29 February turns 18 on 1 March: of two readings, the one that protects. */
 bool minors_is_under_18(const char *birth_date, const char *on);

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "api/minors.h"
+#include "utvag/day.h"
 #include "utvag/resource.h"
 
 static bool mark_minor(json_t *person, bool child, const char *today)
@@ -14,10 +15,10 @@ static bool mark_minor(json_t *person, bool child, const char *today)
 /* Birth dates leave the body sealed, so each person's own object says whether she is under 18 today. */
 static struct problem mark_minors(struct request *rq)
 {
-    char today[MINORS_DATE];
+    char today[DAY_SIZE];
     json_t *child;
     size_t i;
-    minors_today(time(NULL), today);
+    day_in_sweden(time(NULL), today);
     bool fine = mark_minor(json_object_get(rq->json, "person"), false, today);
     json_array_foreach(json_object_get(rq->json, "children"), i, child) fine = fine && mark_minor(child, true, today);
     return fine ? PROBLEM_NONE : problem(500, "out_of_memory");

@@ -54,13 +54,40 @@ static bool depth_is_within(const char *text, size_t length, int limit)
     return true;
 }
 
+/* The integer that a real such as 100.0 or 1E2 is: PostgreSQL reads no other spelling. NULL for any other value. */
+static json_t *integer_of(const json_t *value)
+{
+    return json_is_real(value) && schema_is_integral(value) ? json_integer((json_int_t)json_real_value(value)) : NULL;
+}
+
+static void write_integers(json_t *value)
+{
+    json_t *element, *integer;
+    size_t i;
+    for (void *at = json_object_iter(value); at; at = json_object_iter_next(value, at)) {
+        element = json_object_iter_value(at);
+        if ((integer = integer_of(element)))
+            json_object_iter_set_new(value, at, integer);
+        else
+            write_integers(element);
+    }
+    json_array_foreach(value, i, element) {
+        if ((integer = integer_of(element)))
+            json_array_set_new(value, i, integer);
+        else
+            write_integers(element);
+    }
+}
+
 static struct problem parse_json(struct request *rq)
 {
     if (!depth_is_within(rq->body, rq->body_length, rq->service->config->depth_limit))
         return problem(400, "json_too_deep");
     /* jansson refuses U+0000, lone surrogates and bad UTF-8 by itself. */
     rq->json = json_loadb(rq->body, rq->body_length, JSON_REJECT_DUPLICATES, NULL);
-    return rq->json ? PROBLEM_NONE : problem(400, "json_invalid");
+    if (!rq->json) return problem(400, "json_invalid");
+    write_integers(rq->json);
+    return PROBLEM_NONE;
 }
 
 static struct problem parse_form(struct request *rq)

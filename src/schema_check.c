@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "utvag/day.h"
 #include "utvag/format.h"
 #include "utvag/schema.h"
 #include "utvag/schema_pattern.h"
@@ -71,10 +73,11 @@ static void limit_fault(struct check *check, const struct step *step, const char
     fault(check, step, code, arena_text(check->arena, "%.15g", limit));
 }
 
-static bool is_integral(const json_t *value)
+bool schema_is_integral(const json_t *value)
 {
+    const double exact = 0x1p53;
     double number = json_number_value(value);
-    return json_is_integer(value) || (json_is_real(value) && isfinite(number) && floor(number) == number);
+    return json_is_integer(value) || (json_is_real(value) && fabs(number) < exact && floor(number) == number);
 }
 
 static bool type_holds(unsigned types, const json_t *value)
@@ -84,7 +87,7 @@ static bool type_holds(unsigned types, const json_t *value)
     case JSON_TRUE:
     case JSON_FALSE: return types & SCHEMA_BOOLEAN;
     case JSON_INTEGER: return types & (SCHEMA_INTEGER | SCHEMA_NUMBER);
-    case JSON_REAL: return (types & SCHEMA_NUMBER) || ((types & SCHEMA_INTEGER) && is_integral(value));
+    case JSON_REAL: return (types & SCHEMA_NUMBER) || ((types & SCHEMA_INTEGER) && schema_is_integral(value));
     case JSON_STRING: return types & SCHEMA_STRING;
     case JSON_ARRAY: return types & SCHEMA_ARRAY;
     case JSON_OBJECT: return types & SCHEMA_OBJECT;
@@ -134,6 +137,19 @@ static size_t code_points(const char *text, size_t length)
     return count;
 }
 
+static void check_day(struct check *check, const struct schema *schema, const char *text, const struct step *step)
+{
+    char today[DAY_SIZE];
+    if (!schema->earliest && !schema->latest) return;
+    day_in_sweden(time(NULL), today);
+    const char *earliest = schema->earliest ? schema->earliest : text, *latest = schema->latest ? schema->latest : text;
+    bool until_today = strcmp(latest, "today") == 0;
+    if (strcmp(earliest, "today") == 0) earliest = today;
+    if (strcmp(text, earliest) < 0) fault(check, step, "date_too_early", arena_text(check->arena, "%s", earliest));
+    if (strcmp(text, until_today ? today : latest) > 0)
+        fault(check, step, until_today ? "date_in_future" : "date_too_late", until_today ? NULL : latest);
+}
+
 static void check_string(struct check *check, const struct schema *schema, const json_t *value, const struct step *step)
 {
     const char *text = json_string_value(value);
@@ -146,7 +162,10 @@ static void check_string(struct check *check, const struct schema *schema, const
     }
     if (schema->pattern && !schema_pattern_matches(schema->pattern, text, length))
         fault(check, step, "pattern", schema_pattern_text(schema->pattern));
-    if (schema->format && !schema->format->holds(text, length)) fault(check, step, schema->format->code, NULL);
+    if (schema->format && !schema->format->holds(text, length))
+        fault(check, step, schema->format->code, NULL);
+    else
+        check_day(check, schema, text, step);
 }
 
 static void check_number(struct check *check, const struct schema *schema, const json_t *value, const struct step *step)

@@ -224,6 +224,25 @@ static bool read_blind(struct schema_set *set, struct schema *schema, const json
     return (schema->blind = read_identifier(set, schema, value)) != NULL;
 }
 
+/* Of dates, which compare as texts do. */
+static const char *read_day(struct schema_set *set, const struct schema *schema, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (text && (strcmp(text, "today") == 0 || format_find("date")->holds(text, strlen(text)))) return text;
+    schema_fail(set, schema->place, "x-earliest and x-latest are dates, or today");
+    return NULL;
+}
+
+static bool read_earliest(struct schema_set *set, struct schema *schema, const json_t *value)
+{
+    return (schema->earliest = read_day(set, schema, value)) != NULL;
+}
+
+static bool read_latest(struct schema_set *set, struct schema *schema, const json_t *value)
+{
+    return (schema->latest = read_day(set, schema, value)) != NULL;
+}
+
 static bool read_read_only(struct schema_set *set, struct schema *schema, const json_t *value)
 {
     schema->read_only = json_is_true(value);
@@ -264,6 +283,8 @@ static const struct keyword {
     { "x-sealed", read_sealed, true },
     { "x-record", read_record, true },
     { "x-blind", read_blind, true },
+    { "x-earliest", read_earliest, true },
+    { "x-latest", read_latest, true },
 };
 
 static const struct keyword *keyword_find(const char *name)

@@ -25,8 +25,9 @@ struct schema_pattern *schema_pattern_new(const char *text, char *error, size_t 
     if (!pattern) return NULL;
     pattern->text = strdup(text);
     pattern->limits = pcre2_match_context_create(NULL);
-    pattern->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
-                                  PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &number, &offset, NULL);
+    pattern->code =
+        pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &number, &offset, NULL);
     if (!pattern->code) {
         PCRE2_UCHAR reason[120];
         pcre2_get_error_message(number, reason, sizeof reason);

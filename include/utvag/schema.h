@@ -38,6 +38,7 @@ struct schema {
     size_t min_length, max_length; /* code points; max 0: none */
     const struct schema_pattern *pattern;
     const struct format *format;
+    const char *earliest, *latest; /* x-earliest, x-latest: the dates that are taken; "today" is the day in Sweden */
     bool has_minimum, has_maximum;
     double minimum, maximum;
     const json_t *enumeration; /* array, or NULL */
@@ -63,6 +64,10 @@ const struct schema *schema_compile(struct schema_set *set, const json_t *node, 
                                     size_t error_size);
 
 const struct schema *schema_member(const struct schema *object, const char *name); /* NULL if there is none */
+
+/* Whether a number is an integer as JSON Schema means it (2020-12 Core, 4.2.2: 100.0 and 1E2 are). A real from 2^53 on no
+   longer tells which integer was written, and is none. */
+bool schema_is_integral(const json_t *value);
 
 /* Every fault of value at once, as member errors in the arena; pointers start with `base` ("" for a body).
    Returns their number (at most 100 are told). */

@@ -525,3 +525,31 @@ def test_profile_links_are_absolute(operation):
 def test_profile_errors():
     """FEL.01"""
     assert {"type", "title", "status", "detail", "instance"} <= set(SCHEMAS["Problem"]["required"])
+
+
+def texts():
+    """Every text that has a least length, by its place; what a pattern or a format describes further says it itself."""
+    def walk(place, schema):
+        if not isinstance(schema, dict):
+            return
+        if "minLength" in schema and not place.rpartition("/")[2].lower().endswith("code") and "format" not in schema:
+            yield place, schema
+        for name, node in schema.get("properties", {}).items():
+            yield from walk(f"{place}/{name}", node)
+        for node in schema.get("oneOf", []):
+            yield from walk(place, node)
+
+    return [pair for name, schema in SCHEMAS.items() for pair in walk(name, schema)]
+
+
+SECRETS = ("/client_id", "/client_secret", "/client_assertion", "/password", "/token")  # compared with what was made, and never read by people
+
+
+def test_texts_that_must_say_something_say_more_than_blanks():
+    assert len(texts()) > 40
+    assert not [place for place, schema in texts() if "pattern" not in schema and not place.endswith(SECRETS)]
+
+
+def test_dates_are_of_our_time():
+    loose = [name for name, schema in SCHEMAS.items() if schema.get("format") == "date" and "x-earliest" not in schema]
+    assert not loose

@@ -114,6 +114,9 @@ START_TEST(test_an_integral_real_is_an_integer)
     ck_assert_str_eq(faults("1e1"), "");
     ck_assert_str_eq(faults("1.5"), " type=integer");
     ck_assert_str_eq(faults("1e2"), " too_large=10");
+    ck_assert_str_eq(faults("-9007199254740991.0"), "");
+    ck_assert_str_eq(faults("-9007199254740992.0"), " type=integer"); /* which one was meant? */
+    ck_assert_str_eq(faults("1e300"), " type=integer");
     compile("{'X':{'type':'number'}}");
     ck_assert_str_eq(faults("1"), "");
     ck_assert_str_eq(faults("1.5"), "");
@@ -179,6 +182,23 @@ START_TEST(test_a_format_has_a_code_of_its_own)
             "'null'],'format':'personnummer'}}}}");
     ck_assert_str_eq(faults("{'at':'x','n':'1'}"), "/at format_date_time; /n format_personnummer");
     ck_assert_str_eq(faults("{'n':null}"), "");
+}
+END_TEST
+
+START_TEST(test_dates_have_limits)
+{
+    compile("{'X':{'type':'string','format':'date','x-earliest':'1900-01-01','x-latest':'2199-12-31'}}");
+    ck_assert_str_eq(faults("'1900-01-01'"), "");
+    ck_assert_str_eq(faults("'2199-12-31'"), "");
+    ck_assert_str_eq(faults("'1899-12-31'"), " date_too_early=1900-01-01");
+    ck_assert_str_eq(faults("'2200-01-01'"), " date_too_late=2199-12-31");
+    ck_assert_str_eq(faults("'x'"), " format_date");
+    compile("{'X':{'$ref':'#/schemas/Y','x-latest':'today'},'Y':{'type':'string','format':'date'}}");
+    ck_assert_str_eq(faults("'2020-02-29'"), "");
+    ck_assert_str_eq(faults("'2999-01-01'"), " date_in_future");
+    compile("{'X':{'type':'string','format':'date','x-earliest':'today'}}");
+    ck_assert_str_eq(faults("'2999-01-01'"), "");
+    refuses("{'X':{'type':'string','x-latest':'tomorrow'}}", "x-earliest and x-latest are dates");
 }
 END_TEST
 
@@ -386,6 +406,7 @@ int main(void)
     tcase_add_test(tests, test_a_pattern_that_works_too_long_fails_closed);
     tcase_add_test(tests, test_enum_and_const);
     tcase_add_test(tests, test_a_format_has_a_code_of_its_own);
+    tcase_add_test(tests, test_dates_have_limits);
     tcase_add_test(tests, test_arrays);
     tcase_add_test(tests, test_every_fault_is_told_at_once);
     tcase_add_test(tests, test_an_unknown_member_is_told_at_its_parent_without_its_name);
