@@ -46,8 +46,8 @@ static struct problem get_authorization_server(struct request *rq, struct respon
         "refresh_token", "response_types_supported", "scopes_supported", role_names(),
         "token_endpoint_auth_methods_supported", "private_key_jwt", "token_endpoint_auth_signing_alg_values_supported",
         "ES256", "revocation_endpoint_auth_methods_supported", "none", "tls_client_certificate_bound_access_tokens",
-        config->tls_client_ca != NULL, "service_documentation", address(rq, "/v1/openapi.yaml"), "ui_locales_supported",
-        "sv", "en");
+        config->tls_client_ca || config->proxies, "service_documentation", address(rq, "/v1/openapi.yaml"),
+        "ui_locales_supported", "sv", "en");
     if (config->client_secrets)
         json_array_append_new(json_object_get(answer, "token_endpoint_auth_methods_supported"),
                               json_string("client_secret_post"));

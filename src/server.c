@@ -164,11 +164,14 @@ static void take_certificate(struct peer *peer, const struct _u_request *from, s
         rq->certificate = peer->certificate;
 }
 
-static void carry_out(struct server *server, struct request *rq, struct response *rs)
+/* The connection shows a certificate of our authority, its own; for whom it is, is another question. */
+static void carry_out(struct server *server, const struct peer *peer, struct request *rq, struct response *rs)
 {
     const struct service *service = server->service;
+    bool stranger = service->config->tls_client_ca && !rq->certificate;
     metrics_in_flight(service->metrics, 1);
-    if (service->config->tls_client_ca && !rq->certificate)
+    rq->certificate = proxy_client_certificate(rq, peer->address, rq->certificate);
+    if (stranger)
         pipeline_refuse(rq, rs,
                         (struct problem){ .status = 401, .code = "client_certificate_required", .close = true });
     else
@@ -221,7 +224,7 @@ static int on_request(const struct _u_request *from, struct _u_response *to, voi
     bool whole = take_headers(peer, &rq), plain = head_is_plain(peer, &rq);
     rq.address = proxy_client_address(&rq, peer->address);
     take_certificate(peer, from, &rq);
-    if (whole) carry_out(server, &rq, &rs);
+    if (whole) carry_out(server, peer, &rq, &rs);
     bool last = rs.close || server->draining || !rs.status || !plain || request_header(&rq, "Transfer-Encoding");
     hand_over(&rs, last, to);
     db_request_end(&rq);

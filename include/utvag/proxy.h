@@ -5,3 +5,9 @@
 /* The client's address: that of the connection, or, where the connection is from one of UTVAG_PROXIES, the last one of
    X-Forwarded-For, which is the one that the proxy saw. In the arena or static. */
 const char *proxy_client_address(const struct request *rq, const char *connected);
+
+/* The thumbprint (x5t#S256) of the certificate that the client showed: own, that of the connection, or, where the
+   connection is from one of UTVAG_PROXIES, that of the header Client-Cert: RFC 9440, or a percent-encoded PEM, which is what
+   nginx gives ($ssl_client_escaped_cert). NULL where it says nothing or what cannot be read, or says it twice: the proxy's
+   own certificate is never its client's. In the arena, or own. */
+const char *proxy_client_certificate(const struct request *rq, const char *connected, const char *own);

@@ -1,6 +1,7 @@
 """The proxy's configuration in README, as it stands there: what the service's HTTP library refuses without JSON is a
 problem here, and the service sees who calls."""
 
+import base64
 import json
 import os
 import pathlib
@@ -10,11 +11,14 @@ import socket
 import ssl
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 import requests
 
-from certificates import Authority
+import jwts
+from accounts import keyed_machine
+from certificates import Authority, thumbprint
 from test_http_edges import CHUNKED, HOST, answers, get
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -34,11 +38,13 @@ class Proxy:
         self.service, self.folder, self.port = service, folder, free_port()
         self.authority = Authority(folder, "authority")
         certificate, key = self.authority.issue("proxy")
+        self.clients = Authority(folder, "clients")
         own = {
             "listen 443 ssl http2": f"listen 127.0.0.1:{self.port} ssl http2",
             "server 127.0.0.1:8080": f"server 127.0.0.1:{service.port}",
             "/etc/utvag/tls.pem": str(certificate),
             "/etc/utvag/tls.key": str(key),
+            "/etc/utvag/clients.pem": str(self.clients.certificate),
             "/var/log/nginx/utvag.log": str(folder / "access.log"),
             "http {": "http {\n" + "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in
                                            ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")),
@@ -158,6 +164,58 @@ def test_links_are_those_of_the_base_url(proxy):
 def test_the_service_sees_who_calls_and_not_what_she_says(proxy):
     answers_ = [proxy.get("/v1/api-info", headers={"X-Forwarded-For": f"192.0.2.{i}"}) for i in range(10)]
     assert answers_[-1].status_code == 429 and answers_[-1].json()["code"] == "rate_limited"
+
+
+@pytest.fixture(scope="module")
+def certified(serving, tmp_path_factory):
+    """(proxy, two certificates of clients, a token that is bound to the first)."""
+    with serving(proxies="127.0.0.1", base_url="https://api.example.se") as running:
+        proxy = Proxy(running, tmp_path_factory.mktemp("certified"))
+        try:
+            proxy.wait()
+            shown = [tuple(map(str, proxy.clients.issue(name))) for name in ("system", "other-system")]
+            system = keyed_machine(running, ["case_worker"])[1]
+            body = {"grant_type": "client_credentials", "client_assertion_type": jwts.ASSERTION_TYPE, "certificate_bound": True,
+                    "client_assertion": system.key.sign(jwts.assertion_claims(system.id))}
+            answer = requests.post(f"https://127.0.0.1:{proxy.port}/v1/oauth/token", json=body, cert=shown[0],
+                                   verify=str(proxy.authority.certificate), timeout=10)
+            assert answer.status_code == 200, answer.text
+            yield proxy, shown, {"Authorization": "Bearer " + answer.json()["access_token"]}
+        finally:
+            proxy.stop()
+
+
+def test_a_token_is_bound_to_the_certificate_that_the_proxy_saw(certified):
+    proxy, shown, bearer = certified
+    claims = jwts.claims_of(bearer["Authorization"].removeprefix("Bearer "))
+    assert claims["cnf"] == {"x5t#S256": thumbprint(shown[0][0])}
+    assert proxy.get("/.well-known/oauth-authorization-server").json()["tls_client_certificate_bound_access_tokens"] is True
+    assert proxy.get("/v1/children", headers=bearer, cert=shown[0]).status_code == 200
+    for other in (shown[1], None):
+        answer = proxy.get("/v1/children", headers=bearer, cert=other)
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def test_what_a_client_says_of_its_certificate_goes(certified, serving):
+    """Through the proxy, which puts its own in its place; and past it, where nobody is believed."""
+    proxy, shown, bearer = certified
+    der = base64.b64encode(ssl.PEM_cert_to_DER_cert(pathlib.Path(shown[0][0]).read_text())).decode()
+    pem = urllib.parse.quote(pathlib.Path(shown[0][0]).read_text(), safe="")
+    for said in (f":{der}:", pem):
+        for cert in (None, shown[1]):
+            answer = proxy.get("/v1/children", headers=bearer | {"Client-Cert": said}, cert=cert)
+            assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+    near = {"headers": bearer | {"Client-Cert": f":{der}:"}, "timeout": 10}
+    assert requests.get(proxy.service.url + "/children", **near).status_code == 200, "from the proxy's own address"
+    with serving(proxies="192.0.2.77") as other:
+        assert requests.get(other.url + "/children", **near).status_code == 401
+
+
+def test_a_stranger_among_certificates_is_400(certified):
+    proxy, _, bearer = certified
+    stranger = tuple(map(str, proxy.authority.issue("stranger")))
+    answer = proxy.get("/v1/api-info", cert=stranger)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
 def test_no_address_of_a_record_is_logged(proxy):
