@@ -2,14 +2,14 @@
 #   docker run --env-file settings -v keys:/keys utvag [serve | migrate | key init | …]
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc cmake ninja-build pkg-config check libc6-dev \
-    libulfius-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev libjwt-dev libssl-dev libyaml-dev libpcre2-dev libutf8proc-dev zlib1g-dev
+    libulfius-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev libjwt-dev libssl-dev libyaml-dev libpcre2-dev libutf8proc-dev liboath-dev zlib1g-dev
 WORKDIR /source
 COPY . .
 RUN cmake --preset release && cmake --build --preset release --target utvag && strip build/release/utvag
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates \
-    libulfius2.7 libmicrohttpd12 libgnutls30 libjansson4 libpq5 libjwt0 libssl3 libyaml-0-2 libpcre2-8-0 libutf8proc2 \
+    libulfius2.7 libmicrohttpd12 libgnutls30 libjansson4 libpq5 libjwt0 libssl3 libyaml-0-2 libpcre2-8-0 libutf8proc2 liboath0 \
     && rm -rf /var/lib/apt/lists/* && useradd --system --no-create-home utvag && install -d -o utvag -m 700 /keys
 COPY --from=build /source/build/release/utvag /usr/local/bin/
 COPY LICENSE /usr/share/doc/utvag/
