@@ -10,5 +10,6 @@ const struct operation clients[] = {
     { "approveClient", approve_with_invitation, "client_bodies", "approve_client" },
     { "rejectClient", resource_write, "client_bodies", "reject_client" },
     { "resetClient", resource_write, "client_bodies", "reset_client" },
+    { "signOutClient", resource_write, "client_bodies", "sign_out_client" },
     { 0 },
 };

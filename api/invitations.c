@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/client_keys.h"
+#include "api/second_factor.h"
 #include "utvag/base64url.h"
 #include "utvag/blind.h"
 #include "utvag/config.h"
@@ -76,45 +77,77 @@ static struct problem member_problem(struct request *rq, const char *pointer, co
     return (struct problem){ .status = 422, .code = "body_invalid", .errors = error, .error_count = 1 };
 }
 
-/* Whose invitation it is, before any costly hashing: `user`, `client`, or NULL. */
-static struct problem find_invitation(struct request *rq, const char *digest, const char **kind)
+/* Whose invitation it is, before any costly hashing: a `user` with her address, or a `client`; NULL for nobody's. */
+struct invited {
+    const char *kind, *email;
+};
+
+static struct problem find_invitation(struct request *rq, const char *digest, struct invited *invited)
 {
     static const struct statement statement = { .name = "find_invitation",
                                                 .sql = "page AS (SELECT * FROM find_invitation($1))",
                                                 .many = true };
-    const char *const values[] = { digest };
+    const char *const values[] = { digest }, *text;
     struct rows rows = { 0 };
-    *kind = NULL;
+    size_t length;
+    *invited = (struct invited){ 0 };
     TRY(db_login(rq, &statement, 1, values, &rows));
-    if (rows.count) *kind = strstr(rows.row[0].body, "\"client\"") ? "client" : "user";
-    return PROBLEM_NONE;
+    if (!rows.count) return PROBLEM_NONE;
+    TRY(record_open(rq, rows.row[0].body, rows.row[0].length, &text, &length));
+    json_t *body = json_loadb(text, length, 0, NULL);
+    const char *email = json_string_value(json_object_get(body, "email"));
+    invited->kind = strcmp(json_string_value(json_object_get(body, "kind")), "client") == 0 ? "client" : "user";
+    invited->email = arena_text(rq->arena, "%s", email ? email : "");
+    json_decref(body);
+    return invited->email ? PROBLEM_NONE : problem(500, "out_of_memory");
 }
 
-/* Takes the invitation, if nobody has since: exactly one of hash and secret's digest is there. */
-static struct problem accept(struct request *rq, const char *digest, const char *hash, const char *secret,
-                             struct rows *rows)
+/* What the holder sets: a user's password with her second factor, or a client's secret. */
+struct credentials {
+    const char *password_hash, *factor;
+    const char *secret_digest;
+};
+
+/* Takes the invitation, if nobody has since. */
+static struct problem accept(struct request *rq, const char *digest, const struct credentials *set, struct rows *rows)
 {
     static const struct statement statement = { .name = "accept_invitation",
-                                                .sql = "page AS (SELECT * FROM accept_invitation($1, $2, $3))",
+                                                .sql =
+                                                    "page AS (SELECT * FROM accept_invitation($1, $2, $3, $4::jsonb))",
                                                 .many = true };
-    const char *const values[] = { digest, hash, secret };
-    TRY(db_login(rq, &statement, 3, values, rows));
+    const char *const values[] = { digest, set->password_hash, set->secret_digest, set->factor };
+    TRY(db_login(rq, &statement, 4, values, rows));
     return rows->count ? PROBLEM_NONE : refuse(rq);
 }
 
-static struct problem accept_for_user(struct request *rq, struct response *rs, const char *digest)
+/* Shown this once. */
+static struct problem show_factor(struct request *rq, struct response *rs, const char *id, const char *email,
+                                  const struct second_factor *factor)
+{
+    const char *uri = totp_uri(rq->arena, "Utväg", email, factor->secret);
+    json_t *codes = json_array();
+    for (int i = 0; i < RECOVERY_CODES; i++) json_array_append_new(codes, json_string(factor->recovery[i]));
+    json_t *body = json_pack("{s:s, s:s, s:s*, s:o}", "id", id, "totp_secret", factor->secret, "totp_uri", uri,
+                             "recovery_codes", codes);
+    respond_json(rq, rs, 200, body);
+    json_decref(body);
+    return uri ? PROBLEM_NONE : problem(500, "out_of_memory");
+}
+
+static struct problem accept_for_user(struct request *rq, struct response *rs, const char *digest, const char *email)
 {
     const char *password = json_string_value(json_object_get(rq->json, "password"));
     char hash[PASSWORD_SIZE];
+    struct second_factor factor;
     struct rows rows;
     if (json_object_get(rq->json, "public_keys")) return member_problem(rq, "/public_keys", "not_for_users");
     if (!password) return member_problem(rq, "/password", "required");
     if (!password_hash(password, hash)) return problem(503, "overloaded");
-    TRY(accept(rq, digest, hash, NULL, &rows));
-    json_t *body = json_pack("{s:s}", "id", rows.row[0].id);
-    respond_json(rq, rs, 200, body);
-    json_decref(body);
-    return PROBLEM_NONE;
+    struct credentials set = { .password_hash = hash, .factor = second_factor_make(rq, &factor) };
+    struct problem stop = set.factor ? accept(rq, digest, &set, &rows) : problem(500, "internal");
+    if (!stop.status) stop = show_factor(rq, rs, rows.row[0].id, email, &factor);
+    explicit_bzero(&factor, sizeof factor);
+    return stop;
 }
 
 static struct problem accept_with_secret(struct request *rq, struct response *rs, const char *digest)
@@ -124,7 +157,7 @@ static struct problem accept_with_secret(struct request *rq, struct response *rs
     if (!rq->service->config->client_secrets) return member_problem(rq, "/public_keys", "required");
     secret_make(secret);
     secret_digest(secret, kept);
-    TRY(accept(rq, digest, NULL, kept, &rows));
+    TRY(accept(rq, digest, &(struct credentials){ .secret_digest = kept }, &rows));
     const char *id = rows.row[0].id;
     json_t *body = json_pack("{s:s, s:s, s:s}", "id", id, "client_id", id, "client_secret", secret);
     respond_json(rq, rs, 200, body);
@@ -166,14 +199,15 @@ static struct problem accept_for_client(struct request *rq, struct response *rs,
 static struct problem accept_invitation(struct request *rq, struct response *rs)
 {
     char digest[SECRET_DIGEST_SIZE];
-    const char *kind;
+    struct invited invited;
     secret_digest(json_string_value(json_object_get(rq->json, "token")), digest);
     TRY(rate_login_allowed(rq, digest, strlen(digest)));
-    TRY(find_invitation(rq, digest, &kind));
-    if (!kind) return refuse(rq);
+    TRY(find_invitation(rq, digest, &invited));
+    if (!invited.kind) return refuse(rq);
     rate_login_passed(rq, digest, strlen(digest));
     response_header(rs, "Cache-Control", "no-store");
-    return strcmp(kind, "user") == 0 ? accept_for_user(rq, rs, digest) : accept_for_client(rq, rs, digest);
+    return strcmp(invited.kind, "user") == 0 ? accept_for_user(rq, rs, digest, invited.email)
+                                             : accept_for_client(rq, rs, digest);
 }
 
 const struct operation invitations[] = {

@@ -26,6 +26,7 @@
     X(registrations)             \
     X(relations)                 \
     X(representatives)           \
+    X(revocations)               \
     X(sessions)                  \
     X(system_operations)         \
     X(tokens)                    \

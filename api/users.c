@@ -10,5 +10,6 @@ const struct operation users[] = {
     { "approveUser", approve_with_invitation, "user_bodies", "approve_user" },
     { "rejectUser", resource_write, "user_bodies", "reject_user" },
     { "resetUser", resource_write, "user_bodies", "reset_user" },
+    { "signOutUser", resource_write, "user_bodies", "sign_out_user" },
     { 0 },
 };

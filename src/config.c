@@ -59,6 +59,7 @@ static const struct setting settings[] = {
     { "TLS_CLIENT_CA", PLACE(tls_client_ca), TEXT, 0, 0, NULL },
     { "EMERGENCY_CASE_CAP_ORE", PLACE(emergency_case_cap_ore), NUMBER, 0, INT_MAX, "500000" },
     { "EMERGENCY_ACTOR_CAP_ORE", PLACE(emergency_actor_cap_ore), NUMBER, 0, INT_MAX, "2000000" },
+    { "SESSION_HOURS", PLACE(session_hours), NUMBER, 1, 168, "12" },
     { "DOUBLE_GRANT_DAYS", PLACE(double_grant_days), NUMBER, 0, 36500, "365" },
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };

@@ -4,7 +4,7 @@
 
 #include "utvag/service.h"
 
-enum { NAME_SIZE = 64 /* PostgreSQL's own limit */ };
+enum { NAME_SIZE = 64 /* PostgreSQL's own limit */, ENTER_VALUES = 14 };
 
 /* One number in place of a dozen columns that nobody reads; num_nonnulls looks at every one. */
 static const char enter_sql[] =
@@ -19,7 +19,10 @@ static const char enter_sql[] =
     " set_config('utvag.event', $12, true), set_config('utvag.subject', $13, true))"
     " FROM principals p LEFT JOIN agencies a ON a.id = p.agency_id"
     " WHERE p.id = $2::uuid AND p.token_epoch = $3::int AND p.status = 'active' AND $4 = ANY (p.roles)"
-    " AND coalesce(a.status, 'active') = 'active'";
+    " AND coalesce(a.status, 'active') = 'active'"
+    /* Who logged out, or was signed out, is nobody on the next request. A token without a sign-in is of another issuer. */
+    " AND ($14::uuid IS NULL OR p.id = (SELECT s.principal_id FROM sign_ins s WHERE s.id = $14::uuid"
+    "  AND s.ended_at IS NULL AND s.expires_at > now()))";
 
 static const char enter_login_sql[] =
     "SELECT set_config('role', 'utvag_login', true), set_config('utvag.operation', $1, true),"
@@ -62,7 +65,7 @@ static const char *actions_of(const struct request *rq)
 
 bool step_enter(struct request *rq, struct trip *trip)
 {
-    const char **values = arena_alloc(rq->arena, 13 * sizeof *values);
+    const char **values = arena_alloc(rq->arena, ENTER_VALUES * sizeof *values);
     const char *epoch = arena_text(rq->arena, "%d", rq->caller.epoch);
     char *audit_id = arena_alloc(rq->arena, UUID_SIZE);
     if (!values || !epoch || !audit_id) return false;
@@ -79,9 +82,11 @@ bool step_enter(struct request *rq, struct trip *trip)
                                 or_empty(rq->address),
                                 audit_id,
                                 or_empty(rq->contract->event),
-                                step_subject(rq) };
+                                step_subject(rq),
+                                rq->caller.session[0] ? rq->caller.session : NULL };
+    _Static_assert(sizeof all == ENTER_VALUES * sizeof *all, "each has its place");
     memcpy(values, all, sizeof all);
-    trip_add(trip, (struct step){ .name = "enter", .sql = { enter_sql }, .count = 13, .values = values });
+    trip_add(trip, (struct step){ .name = "enter", .sql = { enter_sql }, .count = ENTER_VALUES, .values = values });
     return true;
 }
 

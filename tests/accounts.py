@@ -63,6 +63,14 @@ def user(service, roles, **members):
     return asked, Client(service, {"email": asked["email"], "password": PASSWORD})
 
 
+def person(service, roles=("case_worker",), **members):
+    """An active user who has her second factor still to confirm: her credentials, and what was shown when she accepted."""
+    asked = ask_user(service, list(roles), **members)
+    answer = accept(service, approve(service, asked), password=PASSWORD)
+    assert answer.status_code == 200, answer.text
+    return asked, {"email": asked["email"], "password": PASSWORD}, answer.json()
+
+
 def machine(service, roles, **members):
     """An active machine client, and a client of the service that speaks for it."""
     asked = ask_client(service, roles, **members)

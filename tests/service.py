@@ -1,5 +1,6 @@
 """The real binary, started for a suite, and clients that speak to it."""
 
+import base64
 import hashlib
 import json
 import os
@@ -18,6 +19,12 @@ TOKEN_AGE = 240  # seconds: tokens live 300
 
 def digest(value):
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def claims(token):
+    """What an access token says, unverified."""
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
 class Client(requests.Session):
@@ -47,11 +54,14 @@ class Client(requests.Session):
         self.asked = asked
 
     def share_token(self):
-        """Services of one cluster share key ring and issuer: a token that another suite asked for is as good, and saves
-        a password hash."""
+        """Services of one cluster share key ring and issuer: a token that another suite asked for is as good, once its
+        sign-in is in this database too, and saves a password hash."""
         kept = self.service.cluster.folder / ("token-" + digest(self.credentials))
         if kept.exists() and time.time() - kept.stat().st_mtime < TOKEN_AGE:
-            return self.use_token(kept.read_text(), kept.stat().st_mtime)
+            token = kept.read_text()
+            self.service.sql("INSERT INTO sign_ins (id, principal_id, expires_at) VALUES (%s, %s, now() + interval '1 hour')"
+                             " ON CONFLICT DO NOTHING", claims(token)["sid"], claims(token)["sub"])
+            return self.use_token(token, kept.stat().st_mtime)
         self.ask_token()
         beside = kept.with_suffix(f".{os.getpid()}")
         beside.write_text(self.headers["Authorization"].removeprefix("Bearer "))

@@ -25,6 +25,7 @@ struct config {
     const char *proxies;          /* UTVAG_PROXIES: addresses whose X-Forwarded-For and Client-Cert are believed */
     int in_flight;                /* UTVAG_IN_FLIGHT, requests at once before 503, default 256 */
     int logins;                   /* UTVAG_LOGINS, password hashes at once, default 2 */
+    int session_hours;            /* UTVAG_SESSION_HOURS, a person is signed in at most, default 12 */
     size_t header_limit;   /* UTVAG_HEADER_LIMIT bytes a connection may take until its headers are in, default 12 KiB */
     size_t body_limit;     /* UTVAG_BODY_LIMIT bytes, default 1 MiB */
     int depth_limit;       /* UTVAG_DEPTH_LIMIT, nesting of a body, default 32 */

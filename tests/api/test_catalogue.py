@@ -34,6 +34,7 @@ OWNERS_EYES = {
     "accept_invitation": {"utvag_login"},
     "accept_invitation_with_keys": {"utvag_login"},
     "forget_expired": {"utvag_app"},
+    "find_invitation": {"utvag_login"},
     "spread_protection": set(),
     "fill_access_list": set(),
     "same_persons": set(),
@@ -42,7 +43,8 @@ OWNERS_EYES = {
 # What the service needs to look up who enters, and nothing else.
 ENTERING = {
     "agencies.id", "agencies.status", "agencies.demo", "principals.id", "principals.kind", "principals.agency_id",
-    "principals.status", "principals.roles", "principals.token_epoch", "principals.demo",
+    "principals.status", "principals.roles", "principals.token_epoch", "principals.demo", "sign_ins.id",
+    "sign_ins.principal_id", "sign_ins.ended_at", "sign_ins.expires_at",
 }
 
 
@@ -128,7 +130,7 @@ def test_before_entering_nothing_runs_with_the_owners_eyes(service):
 
 
 def test_a_session_that_entered_no_role_reads_no_case(service, cluster):
-    """utvag_app looks up who may enter: principals' and agencies' status, nothing sealed."""
+    """utvag_app looks up who may enter: principals' and agencies' status and their sign-ins', nothing sealed."""
     readable = set()
     with psycopg.connect(cluster.url("utvag_app", service.database), autocommit=True) as connection:
         for (table,) in service.sql(f"""SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n

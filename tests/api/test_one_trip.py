@@ -61,6 +61,7 @@ def proxied(cluster, serving, tmp_path_factory):
     with serving(pool=1) as direct:
         through = re.sub(r"host='?[^' ]+'?", f"host='{folder}'", cluster.url("utvag_app", direct.database))
         with serving(pool=1, database_url=through) as service:
+            service.database = direct.database
             yield Wire(proxy, service, direct)
 
 
