@@ -1,14 +1,10 @@
 /* What the rules of applications, needs, certifications and assessments say to people. */
-#include <stddef.h>
-
-#include "utvag/text.h"
-
-extern const struct text applications_rules[];
+#include "api/resources.h"
 
 const struct text applications_rules[] = {
-    { "invalid_transition", 0, NULL, "Ansökans tillstånd ({}) tillåter inte detta.",
-      "The application's state ({}) does not allow this." },
-    { "needs_missing", 0, NULL, "Ansökan har inget behov att pröva.", "The application has no need to try." },
+    { "invalid_transition", 0, NULL, "Ansökan har tillståndet \"{}\", som inte tillåter detta.",
+      "The application's state, \"{}\", does not allow this." },
+    { "needs_missing", 0, NULL, "Ansökan har inget behov.", "The application has no need in it." },
     { "not_assigned", 0, NULL, "Ärendet är inte fördelat till dig.", "The case is not assigned to you." },
     { "eligibility_missing", 0, NULL, "Någon som ett behov gäller är inte bedömd mot målgruppen.",
       "Someone whom a need is for is not assessed for eligibility." },

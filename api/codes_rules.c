@@ -1,3 +1,4 @@
+/* What the rule about codes says to people. */
 #include "api/resources.h"
 
 const struct text codes_rules[] = {

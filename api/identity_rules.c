@@ -6,7 +6,7 @@ const struct text identity_rules[] = {
     { "request_pending", 0, NULL, "Något som en annan person har begärt väntar redan. Godkänn eller avslå det först.",
       "Something that another person asked for is pending already. Approve or reject it first." },
     { "nothing_pending", 0, NULL, "Ingenting väntar på godkännande.", "Nothing waits for approval." },
-    { "invalid_status", 0, NULL, "Går inte i status {}.", "Not possible in the status {}." },
+    { "invalid_status", 0, NULL, "Går inte när status är \"{}\".", "Not possible while the status is \"{}\"." },
     /* constraints */
     { "email_taken", 409, "/email", "Adressen hör redan till en användare.", "The address belongs to a user already." },
     { "organisation_number_taken", 409, "/organisation_number", "Organisationsnumret hör redan till en organisation.",

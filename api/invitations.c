@@ -8,7 +8,6 @@
 #include "utvag/blind.h"
 #include "utvag/config.h"
 #include "utvag/db.h"
-#include "utvag/digest.h"
 #include "utvag/password.h"
 #include "utvag/rate.h"
 #include "utvag/record.h"
@@ -37,11 +36,7 @@ static struct problem answer(struct request *rq, struct response *rs, const stru
     if (json_is_object(invitation)) json_object_set_new(invitation, "token", json_string(token));
     respond_json(rq, rs, 200, body);
     json_decref(body);
-    unsigned char digest[DIGEST_BYTES];
-    char hex[9];
-    digest_sha256(text, length, digest);
-    digest_hex(digest, 4, hex);
-    rs->etag = arena_text(rq->arena, "\"%d.%s\"", row->version, hex);
+    rs->etag = respond_etag(rq, row->version, text, length);
     return PROBLEM_NONE;
 }
 

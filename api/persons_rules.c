@@ -1,12 +1,9 @@
 /* What the rules about persons say to people. */
-#include <stddef.h>
-
-#include "utvag/text.h"
-
-extern const struct text persons_rules[];
+#include "api/resources.h"
 
 const struct text persons_rules[] = {
-    { "reference_unknown", 0, NULL, "Det som nämns finns inte.", "What is named is not there." },
+    { "reference_unknown", 0, NULL, "Det som anges här finns inte, eller är inte till för dig.",
+      "What is given here does not exist, or is not for you." },
     { "protected_needs_officer", 0, NULL,
       "En maskin som inte hör till en organisation kan inte registrera någon vars uppgifter är skyddade, eller kan vara "
       "det: ingen skulle nå dem. Låt någon av personalen göra det.",

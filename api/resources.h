@@ -3,7 +3,7 @@
 #include "utvag/operation.h"
 #include "utvag/text.h"
 
-/* Each is a table of struct operation, defined in the file of its name, ended by a row without id. */
+/* Each is a table of struct operation, in the file of its name or nearly so, ended by a row without id. */
 #define RESOURCES(X)             \
     X(access_grants)             \
     X(agencies)                  \

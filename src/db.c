@@ -96,13 +96,6 @@ static const char *request_mac(struct request *rq)
 
 /* Running ---------------------------------------------------------------------------------------------------------- */
 
-static struct problem unavailable(const char *code)
-{
-    struct problem away = problem(503, code);
-    away.retry_after = 1;
-    return away;
-}
-
 static bool take_rows(struct request *rq, struct trip *trip, struct rows *rows)
 {
     PGresult *result = trip->steps[trip->count - 1].result;
@@ -131,7 +124,7 @@ static bool claimed_already(const struct trip *trip)
 /* What a trip came to. A key that was claimed before is no refusal: what was answered then is looked up. `entered` is the first step's: without its row the caller is nobody (any more). */
 static struct problem judge(struct request *rq, struct trip *trip, bool writes)
 {
-    if (trip->lost) return unavailable(writes && trip->sent ? "commit_in_doubt" : "database_away");
+    if (trip->lost) return problem_later(writes && trip->sent ? "commit_in_doubt" : "database_away");
     const PGresult *entered = trip->steps[0].result;
     if (entered && PQntuples(entered) == 0) return problem(401, "token_revoked");
     bool refused = trip->error && !claimed_already(trip);
@@ -151,7 +144,7 @@ static struct problem go(struct request *rq, struct trip *trip, bool writes)
     for (int attempt = 1;; attempt++) {
         bool full;
         struct connection *connection = pool_take(db->pool, db->config->pool_wait_ms, &full);
-        if (!connection) return unavailable(full ? "overloaded" : "database_away");
+        if (!connection) return problem_later(full ? "overloaded" : "database_away");
         trip_go(trip, connection, db->config);
         if (trip->lost) pool_drop(connection);
         pool_give(db->pool, connection);

@@ -29,7 +29,7 @@ struct pool {
     _Atomic int back_off_ms;
 };
 
-static long long now_ms(void)
+long long pool_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -131,7 +131,7 @@ static bool make_live(struct pool *pool, struct connection *connection)
 {
     if (connection->pg && still_there(connection->pg)) return true;
     pool_drop(connection);
-    if (now_ms() < pool->retry_at_ms) return false;
+    if (pool_now_ms() < pool->retry_at_ms) return false;
     connection->pg = connect_once(pool);
     if (connection->pg) {
         pool->back_off_ms = 0;
@@ -140,7 +140,7 @@ static bool make_live(struct pool *pool, struct connection *connection)
     }
     int wait = pool->back_off_ms ? pool->back_off_ms * 2 : BACK_OFF_FIRST_MS;
     pool->back_off_ms = wait > BACK_OFF_MOST_MS ? BACK_OFF_MOST_MS : wait;
-    pool->retry_at_ms = now_ms() + pool->back_off_ms;
+    pool->retry_at_ms = pool_now_ms() + pool->back_off_ms;
     return false;
 }
 

@@ -26,5 +26,7 @@ void pool_give(struct pool *pool, struct connection *connection);
 /* Ends a connection whose state is unknown; it is made anew when next taken. */
 void pool_drop(struct connection *connection);
 
+long long pool_now_ms(void); /* a clock that only goes forward */
+
 bool connection_has_prepared(const struct connection *connection, const char *name);
 void connection_note_prepared(struct connection *connection, const char *name);

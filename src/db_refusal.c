@@ -61,13 +61,6 @@ static struct problem read_constraint(struct request *rq, const char *name, cons
     return with_errors(rule->status, rule->status == 422 ? "body_invalid" : rule->code, errors, 1);
 }
 
-static struct problem later(const char *code)
-{
-    struct problem busy = problem(503, code);
-    busy.retry_after = 1;
-    return busy;
-}
-
 /* States of the server, not of the request. */
 static struct problem read_server(const char *state)
 {
@@ -82,7 +75,7 @@ static struct problem read_server(const char *state)
         { "25006", "database_away" },                            /* read only: a standby after fail-over */
     };
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (strncmp(state, states[i].prefix, strlen(states[i].prefix)) == 0) return later(states[i].code);
+        if (strncmp(state, states[i].prefix, strlen(states[i].prefix)) == 0) return problem_later(states[i].code);
     return PROBLEM_NONE;
 }
 

@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* The query's text, to be freed. */
 static char *text_of(const struct step *step)
@@ -32,19 +31,12 @@ static bool send_step(const struct config *config, struct connection *connection
     return PQsendQueryPrepared(connection->pg, step->name, count, step->values, NULL, NULL, 0);
 }
 
-static long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Waits until a result can be taken without blocking. The server's own timeouts end what is slow; this one ends what
    a silent network would otherwise hold for ever. */
 static bool await_result(PGconn *pg, long long deadline_ms)
 {
     while (PQflush(pg) == 1 || PQisBusy(pg)) {
-        long long left = deadline_ms - now_ms();
+        long long left = deadline_ms - pool_now_ms();
         struct pollfd ready = { .fd = PQsocket(pg), .events = POLLIN };
         if (left <= 0 || poll(&ready, 1, (int)left) <= 0) return false;
         if (!PQconsumeInput(pg)) return false;
@@ -113,7 +105,7 @@ void trip_go(struct trip *trip, struct connection *connection, const struct conf
         }
     }
     trip->sent = true;
-    long long deadline = now_ms() + config->statement_ms + config->lock_ms + 2000;
+    long long deadline = pool_now_ms() + config->statement_ms + config->lock_ms + 2000;
     trip->lost = !PQpipelineSync(connection->pg) || !read_trip(connection, trip, deadline) || connection->doubtful;
 }
 

@@ -1,8 +1,9 @@
 #include "utvag/fields.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "utvag/digest.h"
+#include "utvag/respond.h"
 
 /* A JSON text of our own on its way from `at` to `out`, which has room for all of it: it is valid, and compact. */
 struct pass {
@@ -132,16 +133,6 @@ struct problem fields_check(struct request *rq)
     return PROBLEM_NONE;
 }
 
-/* The same version, another representation. */
-static const char *etag_of(struct request *rq, const char *etag, const char *body, size_t length)
-{
-    unsigned char digest[DIGEST_BYTES];
-    char hex[9];
-    digest_sha256(body, length, digest);
-    digest_hex(digest, 4, hex);
-    return arena_text(rq->arena, "%.*s.%s\"", (int)strcspn(etag, "."), etag, hex);
-}
-
 struct problem fields_select(struct request *rq, struct response *rs)
 {
     const char *fields = request_query(rq, "fields");
@@ -156,6 +147,7 @@ struct problem fields_select(struct request *rq, struct response *rs)
     rs->body = text;
     rs->length = (size_t)(pass.out - text);
     if (!rs->etag) return PROBLEM_NONE;
-    rs->etag = etag_of(rq, rs->etag, rs->body, rs->length);
+    /* The same version, another representation. */
+    rs->etag = respond_etag(rq, atoi(rs->etag + 1), rs->body, rs->length);
     return rs->etag ? PROBLEM_NONE : problem(500, "out_of_memory");
 }

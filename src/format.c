@@ -187,44 +187,17 @@ static bool is_password(const char *text, size_t length)
     return holds;
 }
 
-/* Digits and at most one hyphen that stands before the last `after`; the digits into out. */
-static bool read_giro(const char *text, size_t length, size_t after, char out[8], size_t *count)
-{
-    *count = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '-' && i > 0 && i + 1 + after == length) continue;
-        if (!is_digit(text[i]) || *count == 8) return false;
-        out[(*count)++] = text[i];
-    }
-    return true;
-}
-
+/* Seven or eight digits, and at most one hyphen that stands before the last four. */
 static bool is_bankgiro(const char *text, size_t length)
 {
     char digits[8];
-    size_t count;
-    return read_giro(text, length, 4, digits, &count) && count >= 7 && identity_luhn(digits, count);
-}
-
-static bool is_plusgiro(const char *text, size_t length)
-{
-    char digits[8];
-    size_t count;
-    return read_giro(text, length, 1, digits, &count) && count >= 2 && identity_luhn(digits, count);
-}
-
-/* ISO 13616: country and check digits last, letters as 10 to 35, the whole leaves 1 when divided by 97. */
-static bool is_iban(const char *text, size_t length)
-{
-    if (length < 15 || length > 34 || !has_shape(text + 2, "99")) return false;
-    int rest = 0;
+    size_t count = 0;
     for (size_t i = 0; i < length; i++) {
-        char c = text[(i + 4) % length];
-        bool upper = c >= 'A' && c <= 'Z';
-        if (!upper && !is_digit(c)) return false;
-        rest = upper ? (rest * 100 + c - 'A' + 10) % 97 : (rest * 10 + c - '0') % 97;
+        if (text[i] == '-' && i > 0 && i + 5 == length) continue;
+        if (!is_digit(text[i]) || count == sizeof digits) return false;
+        digits[count++] = text[i];
     }
-    return rest == 1 && !is_digit(text[0]) && !is_digit(text[1]);
+    return count >= 7 && identity_luhn(digits, count);
 }
 
 static const struct format formats[] = {
@@ -242,8 +215,6 @@ static const struct format formats[] = {
     { "reference", "format_reference", is_reference },
     { "password", "format_password", is_password },
     { "bankgiro", "format_bankgiro", is_bankgiro },
-    { "plusgiro", "format_plusgiro", is_plusgiro },
-    { "iban", "format_iban", is_iban },
 };
 
 const struct format *format_find(const char *name)

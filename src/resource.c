@@ -5,22 +5,10 @@
 #include <string.h>
 
 #include "utvag/config.h"
-#include "utvag/digest.h"
 #include "utvag/record.h"
 #include "utvag/respond.h"
 
 static struct problem out_of_memory(void) { return problem(500, "out_of_memory"); }
-
-/* The version, which If-Match compares, and a digest of the representation, so that the tag is strong (RFC 9110,
-   8.8.1): two roles may be shown different members of one version. */
-static const char *etag_of(struct request *rq, int version, const char *body, size_t length)
-{
-    unsigned char digest[DIGEST_BYTES];
-    char hex[9];
-    digest_sha256(body, length, digest);
-    digest_hex(digest, 4, hex);
-    return arena_text(rq->arena, "\"%d.%s\"", version, hex);
-}
 
 /* The contract's template with the new record's id. */
 static const char *location_of(struct request *rq, const char *id)
@@ -44,7 +32,7 @@ struct problem resource_answer(struct request *rq, struct response *rs, const st
     }
     TRY(record_open(rq, row->body, row->length, &body, &length));
     respond_body(rs, rq->contract->success, "application/json", body, length);
-    if (row->version) rs->etag = etag_of(rq, row->version, body, length);
+    if (row->version) rs->etag = respond_etag(rq, row->version, body, length);
     const char *location = rq->contract->location ? location_of(rq, row->id) : NULL;
     if (location) response_header(rs, "Location", location);
     return PROBLEM_NONE;

@@ -5,6 +5,7 @@
 
 #include "utvag/compress.h"
 #include "utvag/config.h"
+#include "utvag/digest.h"
 
 static const char problem_type[] = "application/problem+json";
 
@@ -14,6 +15,15 @@ void respond_body(struct response *rs, int status, const char *type, const char 
     rs->type = type;
     rs->body = body;
     rs->length = length;
+}
+
+const char *respond_etag(struct request *rq, int version, const char *body, size_t length)
+{
+    unsigned char digest[DIGEST_BYTES];
+    char hex[9];
+    digest_sha256(body, length, digest);
+    digest_hex(digest, 4, hex);
+    return arena_text(rq->arena, "\"%d.%s\"", version, hex);
 }
 
 /* What is said when the arena is full: nothing that needs any memory. */

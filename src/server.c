@@ -38,7 +38,6 @@ struct server {
     struct reaper *reaper;
     struct tls tls;
     _Atomic int answering; /* requests between our callback and the last byte of their answer */
-    _Atomic bool draining;
     bool running;
 };
 
@@ -225,7 +224,7 @@ static int on_request(const struct _u_request *from, struct _u_response *to, voi
     rq.address = proxy_client_address(&rq, peer->address);
     take_certificate(peer, from, &rq);
     if (whole) carry_out(server, peer, &rq, &rs);
-    bool last = rs.close || server->draining || !rs.status || !plain || request_header(&rq, "Transfer-Encoding");
+    bool last = rs.close || service_draining() || !rs.status || !plain || request_header(&rq, "Transfer-Encoding");
     hand_over(&rs, last, to);
     db_request_end(&rq);
     json_decref(rq.json);
@@ -347,7 +346,6 @@ static void drain(struct server *server, int seconds)
 
 void server_stop(struct server *server, int drain_seconds)
 {
-    server->draining = true;
     /* The door stays open meanwhile, so that whoever asks anew whether we are ready is told no. */
     drain(server, drain_seconds);
     MHD_socket fd = MHD_quiesce_daemon(server->instance.mhd_daemon);

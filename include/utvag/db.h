@@ -1,4 +1,4 @@
-/* PostgreSQL through libpq, in db.c and db_pool.c only. One pipelined round trip a request:
+/* PostgreSQL for requests, through libpq, in the files db….c only. One pipelined round trip a request:
      enter (become the caller's database role) · the idempotency claim, if any ·
      the statement, wrapped with its audit row and its kept answer · sync.
    A pipeline up to its sync is one transaction. Nothing is answered before a clean sync. */
@@ -26,7 +26,7 @@ struct statement {
     bool many;   /* no row is an answer too: a list */
     bool keyed;  /* takes an Idempotency-Key */
     bool silent; /* no audit row: the first trip of two, whose second writes it */
-    bool replay; /* tells again what was answered to an idempotency key: db.c\'s own */
+    bool replay; /* tells again what was answered to an idempotency key: db.c's own */
 };
 
 struct row {

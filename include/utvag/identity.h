@@ -23,7 +23,7 @@ bool identity_stored(const char *text, size_t length, const struct tm *today, ch
    reference. The check digit is not asked for, since a mistyped number gives as much away. */
 bool identity_resembles(const char *text, size_t length);
 
-/* The Luhn check that all these numbers, bankgiro and plusgiro share, its last digit being the check digit. */
+/* The Luhn check that all these numbers and bankgiro share, its last digit being the check digit. */
 bool identity_luhn(const char *digits, size_t count);
 /* Whether the day exists in the Gregorian calendar. */
 bool identity_date_exists(int year, int month, int day);

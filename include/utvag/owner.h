@@ -1,4 +1,4 @@
-/* What commands do in the database as its owner, past every policy: never a request. libpq, in owner.c too. */
+/* What commands do in the database as its owner, past every policy: never a request. libpq, in owner.c. */
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>

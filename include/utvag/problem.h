@@ -7,7 +7,7 @@
 struct member_error {
     const char *pointer;   /* RFC 6901 pointer into the body, or NULL */
     const char *parameter; /* name of a query, path or header parameter, or NULL */
-    const char *code;      /* its text, in both languages, is in text.c or api/rules.c */
+    const char *code;      /* its text, in both languages, is in text_platform.c or api/…_rules.c */
     const char *argument;  /* what the text's {} stands for (a limit, a state), or NULL; never a caller's value */
 };
 
@@ -28,6 +28,12 @@ struct problem {
 __attribute__((warn_unused_result)) static inline struct problem problem(int status, const char *code)
 {
     return (struct problem){ .status = status, .code = code };
+}
+
+/* 503 for a state that passes: the caller is asked to try again in a second. */
+static inline struct problem problem_later(const char *code)
+{
+    return (struct problem){ .status = 503, .code = code, .retry_after = 1 };
 }
 
 /* Stops the calling function, which returns struct problem, at the first problem. */

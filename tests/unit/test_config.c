@@ -39,7 +39,7 @@ static void refuses(const char *name, const char *value)
     ck_assert_msg(strchr(said, '\n') == strrchr(said, '\n'), "more than one line: %s", said);
 }
 
-START_TEST(defaults_stand_where_nothing_is_set)
+START_TEST(test_defaults_stand_where_nothing_is_set)
 {
     empty_environment();
     const struct config *config = read_config();
@@ -58,7 +58,7 @@ START_TEST(defaults_stand_where_nothing_is_set)
 }
 END_TEST
 
-START_TEST(an_empty_value_is_no_value)
+START_TEST(test_an_empty_value_is_no_value)
 {
     empty_environment();
     setenv("UTVAG_PORT", "", 1);
@@ -68,7 +68,7 @@ START_TEST(an_empty_value_is_no_value)
 }
 END_TEST
 
-START_TEST(a_demo_takes_client_secrets_unless_told_not_to)
+START_TEST(test_a_demo_takes_client_secrets_unless_told_not_to)
 {
     empty_environment();
     setenv("UTVAG_DEMO", "1", 1);
@@ -78,7 +78,7 @@ START_TEST(a_demo_takes_client_secrets_unless_told_not_to)
 }
 END_TEST
 
-START_TEST(port_zero_becomes_a_free_port_that_the_base_url_names)
+START_TEST(test_port_zero_becomes_a_free_port_that_the_base_url_names)
 {
     empty_environment();
     setenv("UTVAG_PORT", "0", 1);
@@ -90,7 +90,7 @@ START_TEST(port_zero_becomes_a_free_port_that_the_base_url_names)
 }
 END_TEST
 
-START_TEST(a_bad_value_is_named)
+START_TEST(test_a_bad_value_is_named)
 {
     refuses("UTVAG_PORT", "http");
     refuses("UTVAG_PORT", "65536");
@@ -115,7 +115,7 @@ START_TEST(a_bad_value_is_named)
 }
 END_TEST
 
-START_TEST(every_bad_value_is_named_at_once)
+START_TEST(test_every_bad_value_is_named_at_once)
 {
     empty_environment();
     setenv("UTVAG_PORT", "x", 1);
@@ -126,7 +126,7 @@ START_TEST(every_bad_value_is_named_at_once)
 }
 END_TEST
 
-START_TEST(a_misspelt_name_is_refused)
+START_TEST(test_a_misspelt_name_is_refused)
 {
     refuses("UTVAG_DATABASE_URI", "postgresql:///utvag");
     refuses("UTVAG_POR", "8080");
@@ -138,7 +138,7 @@ START_TEST(a_misspelt_name_is_refused)
 }
 END_TEST
 
-START_TEST(the_demo_is_for_loopback_only)
+START_TEST(test_the_demo_is_for_loopback_only)
 {
     empty_environment();
     setenv("UTVAG_DEMO", "1", 1);
@@ -150,7 +150,7 @@ START_TEST(the_demo_is_for_loopback_only)
 }
 END_TEST
 
-START_TEST(tls_needs_both_files)
+START_TEST(test_tls_needs_both_files)
 {
     refuses("UTVAG_TLS_KEY", "/dev/null");
     ck_assert_ptr_nonnull(strstr(said, "UTVAG_TLS_CERTIFICATE"));
@@ -165,15 +165,15 @@ int main(void)
 {
     Suite *suite = suite_create("config");
     TCase *tcase = tcase_create("config");
-    tcase_add_test(tcase, defaults_stand_where_nothing_is_set);
-    tcase_add_test(tcase, an_empty_value_is_no_value);
-    tcase_add_test(tcase, a_demo_takes_client_secrets_unless_told_not_to);
-    tcase_add_test(tcase, port_zero_becomes_a_free_port_that_the_base_url_names);
-    tcase_add_test(tcase, a_bad_value_is_named);
-    tcase_add_test(tcase, every_bad_value_is_named_at_once);
-    tcase_add_test(tcase, a_misspelt_name_is_refused);
-    tcase_add_test(tcase, the_demo_is_for_loopback_only);
-    tcase_add_test(tcase, tls_needs_both_files);
+    tcase_add_test(tcase, test_defaults_stand_where_nothing_is_set);
+    tcase_add_test(tcase, test_an_empty_value_is_no_value);
+    tcase_add_test(tcase, test_a_demo_takes_client_secrets_unless_told_not_to);
+    tcase_add_test(tcase, test_port_zero_becomes_a_free_port_that_the_base_url_names);
+    tcase_add_test(tcase, test_a_bad_value_is_named);
+    tcase_add_test(tcase, test_every_bad_value_is_named_at_once);
+    tcase_add_test(tcase, test_a_misspelt_name_is_refused);
+    tcase_add_test(tcase, test_the_demo_is_for_loopback_only);
+    tcase_add_test(tcase, test_tls_needs_both_files);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

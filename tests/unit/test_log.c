@@ -38,7 +38,7 @@ static const char *member(const json_t *line, const char *name)
     return json_string_value(json_object_get(line, name));
 }
 
-START_TEST(a_line_is_an_object_with_time_level_message_and_pairs)
+START_TEST(test_a_line_is_an_object_with_time_level_message_and_pairs)
 {
     capture_begin();
     log_line(LOG_WARN, "answered", "operation", "readChild", "status", "200", NULL);
@@ -54,7 +54,7 @@ START_TEST(a_line_is_an_object_with_time_level_message_and_pairs)
 }
 END_TEST
 
-START_TEST(values_cannot_break_out)
+START_TEST(test_values_cannot_break_out)
 {
     capture_begin();
     log_line(LOG_ERROR, "x", "a", "\"},\n\\\x01\x7f", "b", "å\xff\xed\xa0\x80\xc0\xaf", NULL);
@@ -65,7 +65,7 @@ START_TEST(values_cannot_break_out)
 }
 END_TEST
 
-START_TEST(a_long_line_is_cut_and_stays_json)
+START_TEST(test_a_long_line_is_cut_and_stays_json)
 {
     for (size_t size = 3900; size < 4200; size++) {
         char *value = malloc(size + 1);
@@ -81,7 +81,7 @@ START_TEST(a_long_line_is_cut_and_stays_json)
 }
 END_TEST
 
-START_TEST(what_is_below_the_level_is_not_written)
+START_TEST(test_what_is_below_the_level_is_not_written)
 {
     log_open(LOG_WARN);
     capture_begin();
@@ -94,10 +94,10 @@ int main(void)
 {
     Suite *suite = suite_create("log");
     TCase *tcase = tcase_create("log");
-    tcase_add_test(tcase, a_line_is_an_object_with_time_level_message_and_pairs);
-    tcase_add_test(tcase, values_cannot_break_out);
-    tcase_add_test(tcase, a_long_line_is_cut_and_stays_json);
-    tcase_add_test(tcase, what_is_below_the_level_is_not_written);
+    tcase_add_test(tcase, test_a_line_is_an_object_with_time_level_message_and_pairs);
+    tcase_add_test(tcase, test_values_cannot_break_out);
+    tcase_add_test(tcase, test_a_long_line_is_cut_and_stays_json);
+    tcase_add_test(tcase, test_what_is_below_the_level_is_not_written);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

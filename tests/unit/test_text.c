@@ -81,8 +81,7 @@ END_TEST
 /* Every code that the platform can say is written as a literal after one of these. */
 static void codes_have_texts(const char *source)
 {
-    static const char *const before[] = { "problem(", ".code = \"",    "unavailable(\"",
-                                          "later(\"", "fault(check, ", "\"format_" };
+    static const char *const before[] = { "problem(", "problem_later(", ".code = \"", "fault(check, ", "\"format_" };
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         for (const char *at = source; (at = strstr(at, before[i])); at++) {
             if (at > source && (isalnum((unsigned char)at[-1]) || at[-1] == '_'))
