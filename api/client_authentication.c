@@ -8,7 +8,7 @@
 #include "utvag/rate.h"
 #include "utvag/token.h"
 
-enum { KEYS = 2, JTI_DIGEST_SIZE = 2 + 2 * DIGEST_BYTES + 1 };
+enum { KEYS = 2 };
 
 static const char assertion_type[] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -32,9 +32,9 @@ static const char *member(const struct request *rq, const char *name)
 
 static struct problem find_client(struct request *rq, const char *client, struct holder *holder)
 {
-    static const struct statement statement = { .name = "find_client",
-                                                .sql = "page AS (SELECT * FROM find_client($1::uuid))",
-                                                .many = true };
+    static const struct statement statement = {
+        .name = "find_client", .sql = "page AS (SELECT * FROM find_client($1::uuid))", .many = true, .silent = true
+    };
     struct rows rows = { 0 };
     if (!uuid_valid(client)) return PROBLEM_NONE;
     TRY(db_login(rq, &statement, 1, &client, &rows));
@@ -46,9 +46,8 @@ static struct problem by_secret(struct request *rq, const char *client, const ch
     if (!rq->service->config->client_secrets) return db_refuse(rq, problem(401, "client_secrets_off"));
     TRY(rate_login_allowed(rq, client, strlen(client)));
     TRY(find_client(rq, client, holder));
-    if (!secret_matches(secret, holder->hash) || !holder->id) return db_refuse(rq, problem(401, "invalid_client"));
-    rate_login_passed(rq, client, strlen(client));
-    return PROBLEM_NONE;
+    bool right = secret_matches(secret, holder->hash) && holder->id;
+    return right ? PROBLEM_NONE : db_refuse(rq, problem(401, "invalid_client"));
 }
 
 /* By an assertion. */
@@ -69,7 +68,8 @@ static struct problem keys_read(struct request *rq, const struct row *row, struc
     return whole ? PROBLEM_NONE : problem(500, "out_of_memory");
 }
 
-static struct problem find_keys(struct request *rq, const char *client, struct client_key keys[KEYS])
+static struct problem find_keys(struct request *rq, const char *client, struct client_key keys[KEYS],
+                                struct holder *holder)
 {
     static const struct statement statement = { .name = "find_client_keys",
                                                 .sql = "page AS (SELECT * FROM find_client_keys($1::uuid))",
@@ -78,7 +78,9 @@ static struct problem find_keys(struct request *rq, const char *client, struct c
     struct rows rows = { 0 };
     if (!uuid_valid(client)) return PROBLEM_NONE;
     TRY(db_login(rq, &statement, 1, &client, &rows));
-    return rows.count ? keys_read(rq, &rows.row[0], keys) : PROBLEM_NONE;
+    if (!rows.count) return PROBLEM_NONE;
+    TRY(holder_read(rq, &rows.row[0], holder));
+    return keys_read(rq, &rows.row[0], keys);
 }
 
 /* Verifies as often for a client that does not exist, and for one with a single key: nobody learns of either by time. */
@@ -99,49 +101,47 @@ static bool signed_by_one(struct request *rq, const char *text, const struct cli
     return signed_well;
 }
 
-/* The sign-in itself, and its audit row: where the assertion was used before, neither comes about. */
-static struct problem use_assertion(struct request *rq, const struct assertion *assertion, struct holder *holder)
+static struct problem proof_of(struct request *rq, const struct assertion *assertion, struct client_proof *proof)
 {
-    static const struct statement statement = {
-        .name = "use_assertion",
-        .sql = "page AS (SELECT * FROM use_assertion($1::uuid, $2, $3::bytea, $4::bigint))",
-    };
     unsigned char digest[DIGEST_BYTES];
-    char hex[JTI_DIGEST_SIZE] = "\\x";
+    char hex[DIGEST_HEX];
     digest_sha256(assertion->id, strlen(assertion->id), digest);
-    digest_hex(digest, sizeof digest, hex + 2);
-    const char *ends = arena_text(rq->arena, "%lld", assertion->expires);
-    const char *const values[] = { assertion->client, assertion->key, hex, ends };
-    struct rows rows = { 0 };
-    if (!ends) return problem(500, "out_of_memory");
-    TRY(db_login(rq, &statement, 4, values, &rows));
-    return rows.count ? holder_read(rq, &rows.row[0], holder) : db_refuse(rq, problem(401, "invalid_client"));
+    digest_hex(digest, sizeof digest, hex);
+    proof->key = assertion->key;
+    proof->digest = arena_text(rq->arena, "\\x%s", hex);
+    proof->ends = arena_text(rq->arena, "%lld", assertion->expires);
+    return proof->digest && proof->ends ? PROBLEM_NONE : problem(500, "out_of_memory");
 }
 
-static struct problem by_assertion(struct request *rq, const char *text, struct holder *holder)
+static struct problem by_assertion(struct request *rq, const char *text, struct holder *holder,
+                                   struct client_proof *proof)
 {
     struct assertion claimed, found;
     struct client_key keys[KEYS] = { { NULL, NULL } };
     const char *named = member(rq, "client_id");
     bool read = token_assertion_read(text, rq->arena, &claimed);
     bool one = read && (!named || strcmp(named, claimed.client) == 0);
-    const char *account = named ? named : read ? claimed.client : "";
-    TRY(rate_login_allowed(rq, account, strlen(account)));
-    if (one) TRY(find_keys(rq, claimed.client, keys));
+    proof->account = named ? named : read ? claimed.client : "";
+    TRY(rate_login_allowed(rq, proof->account, strlen(proof->account)));
+    if (one) TRY(find_keys(rq, claimed.client, keys, holder));
     if (!one || !signed_by_one(rq, text, keys, &claimed, &found)) return db_refuse(rq, problem(401, "invalid_client"));
-    TRY(use_assertion(rq, &found, holder));
-    rate_login_passed(rq, account, strlen(account));
-    return PROBLEM_NONE;
+    return proof_of(rq, &found, proof);
 }
 
-struct problem client_authenticate(struct request *rq, struct holder *holder)
+struct problem client_authenticate(struct request *rq, struct holder *holder, struct client_proof *proof)
 {
     const char *client = member(rq, "client_id"), *secret = member(rq, "client_secret");
     const char *assertion = member(rq, "client_assertion"), *type = member(rq, "client_assertion_type");
     bool asserts = assertion && type && !secret && strcmp(type, assertion_type) == 0;
     bool tells = client && secret && !assertion && !type;
     *holder = (struct holder){ .agency = "" };
-    if (asserts) return by_assertion(rq, assertion, holder);
+    *proof = (struct client_proof){ .account = client };
+    if (asserts) return by_assertion(rq, assertion, holder, proof);
     if (tells) return by_secret(rq, client, secret, holder);
     return db_refuse(rq, problem(400, "client_authentication_unclear"));
+}
+
+void client_passed(struct request *rq, const struct client_proof *proof)
+{
+    rate_login_passed(rq, proof->account, strlen(proof->account));
 }

@@ -128,37 +128,46 @@ static bool scope_narrows(const char *scope, unsigned *roles)
     return true;
 }
 
-/* A sign-in of its own, which ends by itself once no token of it can live any more. */
-static struct problem sign_in_client(struct request *rq, const char *officer, struct holder *holder)
+/* A sign-in of its own, which ends by itself once no token of it can live any more. An assertion is used up by it, in the
+   same trip: where that was done before, no sign-in comes about. */
+static struct problem sign_in_client(struct request *rq, const char *officer, const struct client_proof *proof,
+                                     struct holder *holder)
 {
-    static const struct statement statement = {
+    static const struct statement by_secret = {
         .name = "sign_in_client",
         .sql = "page AS (SELECT * FROM sign_in_client($1::uuid, $2::uuid, $3::int, $4::jsonb))",
-        .many = true,
-        .silent = true
+    };
+    static const struct statement by_assertion = {
+        .name = "sign_in_client by assertion",
+        .sql = "page AS (SELECT s.* FROM use_assertion($2::uuid, $5, $6::bytea, $7::bigint) u,"
+               " LATERAL sign_in_client($1::uuid, u.id, $3::int, $4::jsonb) s)",
     };
     char session[UUID_SIZE];
     struct rows rows;
     uuid_v7(session);
     const char *terms = token_terms(rq, json_pack("{s:i, s:s*, s:s*}", "seconds", 2 * TOKEN_SECONDS, "certificate",
                                                   holder->certificate, "officer", officer));
-    const char *const values[] = { session, holder->id, arena_text(rq->arena, "%d", holder->epoch), terms };
-    if (!values[2] || !values[3]) return problem(500, "out_of_memory");
-    TRY(db_login(rq, &statement, 4, values, &rows));
+    const char *epoch = arena_text(rq->arena, "%d", holder->epoch);
+    const char *const values[] = { session, holder->id, epoch, terms, proof->key, proof->digest, proof->ends };
+    if (!epoch || !terms) return problem(500, "out_of_memory");
+    TRY(db_login(rq, proof->key ? &by_assertion : &by_secret, proof->key ? 7 : 4, values, &rows));
     return rows.count ? holder_read(rq, &rows.row[0], holder) : db_refuse(rq, problem(401, "invalid_client"));
 }
 
 static struct problem issue_to_client(struct request *rq, struct response *rs)
 {
     struct holder holder;
+    struct client_proof proof;
     const char *scope = member(rq, "scope"), *certificate;
     TRY(certificate_asked(rq, &certificate));
-    TRY(client_authenticate(rq, &holder));
+    TRY(client_authenticate(rq, &holder, &proof));
     const char *officer = *holder.agency ? member(rq, "officer") : NULL;
     holder.certificate = certificate;
     unsigned narrowed = holder.roles;
-    if (scope && !scope_narrows(scope, &narrowed)) return db_refuse(rq, problem(400, "invalid_scope"));
-    TRY(sign_in_client(rq, officer, &holder));
+    bool fits = !scope || scope_narrows(scope, &narrowed);
+    if (fits) TRY(sign_in_client(rq, officer, &proof, &holder));
+    client_passed(rq, &proof);
+    if (!fits) return db_refuse(rq, problem(400, "invalid_scope"));
     holder.roles = narrowed;
     return token_answer(rq, rs, &holder, &(struct grant){ .machine = true, .officer = officer });
 }
