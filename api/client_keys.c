@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/client_authentication.h"
 #include "utvag/jwk.h"
+#include "utvag/operation.h"
+#include "utvag/respond.h"
 
 static struct problem wrong(struct request *rq, size_t index, const char *member, const char *code)
 {
@@ -70,3 +73,35 @@ json_t *client_keys_names(const json_t *keys)
     json_array_foreach((json_t *)keys, index, key) json_array_append(names, json_object_get(key, "kid"));
     return names;
 }
+
+/* Asked for by an assertion of its own and not by a token: a token that was stolen must not become a key. */
+static struct problem replace_client_keys(struct request *rq, struct response *rs)
+{
+    static const struct statement statement = {
+        .name = "replace_client_keys",
+        .sql = "page AS (SELECT r.* FROM use_assertion($1::uuid, $2, $3::bytea, $4::bigint) u,"
+               " LATERAL replace_client_keys(u.id, $5::jsonb) r)",
+    };
+    struct holder holder;
+    struct client_proof proof;
+    struct rows rows;
+    json_t *keys;
+    TRY(client_authenticate(rq, &holder, &proof));
+    TRY(client_keys_read(rq, &keys));
+    json_t *body = json_pack("{s:s, s:o}", "client_id", holder.id, "key_ids", client_keys_names(keys));
+    const char *const values[] = { holder.id, proof.key, proof.digest, proof.ends, client_keys_text(rq, keys) };
+    struct problem stop = values[4] ? db_login(rq, &statement, 5, values, &rows) : problem(500, "out_of_memory");
+    if (!stop.status && !rows.count) stop = db_refuse(rq, problem(401, "invalid_client"));
+    if (!stop.status) {
+        client_passed(rq, &proof);
+        respond_json(rq, rs, 200, body);
+    }
+    json_decref(body);
+    json_decref(keys);
+    return stop;
+}
+
+const struct operation client_keys[] = {
+    { "replaceClientKeys", replace_client_keys, NULL, NULL },
+    { 0 },
+};

@@ -1,4 +1,4 @@
-/* The public keys that a machine client's holder registers. */
+/* The public keys that a machine client's holder registers, and that the client replaces. */
 #pragma once
 #include "utvag/request.h"
 

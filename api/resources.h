@@ -13,6 +13,7 @@
     X(best_interest_assessments) \
     X(certifications)            \
     X(children)                  \
+    X(client_keys)               \
     X(clients)                   \
     X(codes)                     \
     X(decisions)                 \

@@ -33,6 +33,7 @@ OWNERS_EYES = {
     "approve_principal": {"utvag_admin"},
     "accept_invitation": {"utvag_login"},
     "accept_invitation_with_keys": {"utvag_login"},
+    "replace_client_keys": {"utvag_login"},
     "forget_expired": {"utvag_app"},
     "find_invitation": {"utvag_login"},
     "spread_protection": set(),

@@ -1,5 +1,6 @@
 """Machine clients with keys of their own: what they register, and how they sign in with it (RFC 7523)."""
 
+import concurrent.futures
 import secrets
 import statistics
 import time
@@ -266,6 +267,76 @@ def test_no_assertion_is_in_log_or_database(service, keyed):
     assert assertion not in "".join(service.lines) and claims["jti"] not in "".join(service.lines)
     assert service.sql("SELECT count(*) FROM audit_events a WHERE a::text LIKE %s", f"%{claims['jti']}%") == [(0,)]
     assert service.sql("SELECT count(*) FROM client_assertions a WHERE a::text LIKE %s", f"%{claims['jti']}%") == [(0,)]
+
+
+# -- replacing them ---------------------------------------------------------------------------------------------------
+
+
+def replace(client, *keys, by=None, **members):
+    body = {"client_assertion_type": jwts.ASSERTION_TYPE, "public_keys": [key.jwk() for key in keys],
+            "client_assertion": (by or client.key).sign(jwts.assertion_claims(client.id))} | members
+    return client.service.anyone().post("/oauth/client-keys", json=body)
+
+
+def test_client_rolls_over_to_a_key_of_its_own_choice(service):
+    record, client = keyed_machine(service, ["auditor"])
+    old, following = client.key, jwts.Key("almby-2027")
+    answer = replace(client, old, following)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"client_id": client.id, "key_ids": [old.kid, "almby-2027"]}
+    assert rows(service, answer) == [("replaceClientKeys", "ok", None, None, [client.id])]
+    for client.key in (old, following):
+        assert client.sign_in().status_code == 200, "both, until the old one is left out"
+    assert replace(client, following).status_code == 200
+    client.key = old
+    refused(service, client.sign_in())
+    assert service.as_("admin").get(path(record)).json()["key_ids"] == ["almby-2027"]
+
+
+def test_tokens_of_before_are_void(service):
+    _, client = keyed_machine(service, ["case_worker"])
+    assert client.get("/children").status_code == 200
+    assert replace(client, client.key).status_code == 200
+    assert client.get("/children").json()["code"] == "token_revoked"
+    client.asked = None
+    assert client.get("/children").status_code == 200
+
+
+def test_keys_are_replaced_by_an_assertion_only_and_once(service):
+    _, client = keyed_machine(service, ["auditor"])
+    token = client.sign_in().json()["access_token"]
+    stolen = {"client_assertion_type": jwts.ASSERTION_TYPE, "client_assertion": token, "public_keys": [jwts.Key().jwk()]}
+    used = client.key.sign(jwts.assertion_claims(client.id))
+    assert client.sign_in(used).status_code == 200
+    stranger = jwts.Key(client.key.kid)
+    for answer, code in ((service.anyone().post("/oauth/client-keys", json=stolen), "invalid_client"),
+                         (replace(client, stranger, client_assertion=used), "assertion_replayed"),
+                         (replace(client, stranger, by=stranger), "invalid_client"),
+                         (replace(client, stranger, client_id="00000000-0000-4000-8000-000000000000"), "invalid_client")):
+        assert answer.status_code == 401 and answer.json()["code"] == code, answer.text
+        assert [row[:4] for row in rows(service, answer)] == [("replaceClientKeys", "refused", 401, code)]
+    bearer = {"Authorization": "Bearer " + token}
+    answer = service.anyone().post("/oauth/client-keys", json={"public_keys": [stranger.jwk()]}, headers=bearer)
+    assert answer.status_code == 422
+    assert client.sign_in().status_code == 200
+
+
+def test_keys_that_are_not_right_leave_those_of_now(service):
+    _, client = keyed_machine(service, ["auditor"])
+    assertion = client.key.sign(jwts.assertion_claims(client.id))
+    answer = replace(client, client_assertion=assertion, public_keys=[client.key.private_jwk()])
+    assert answer.status_code == 422 and pointers(answer) == [("/public_keys/0/d", "key_is_private")]
+    assert client.sign_in(assertion).status_code == 200, "nor was the assertion used up"
+
+
+def test_replaced_at_one_time_one_after_the_other(service):
+    _, client = keyed_machine(service, ["auditor"])
+    new = [jwts.Key() for _ in range(6)]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda key: replace(client, key), new))
+    assert {answer.status_code for answer in answers} <= {200, 401} and 200 in {answer.status_code for answer in answers}
+    left = service.sql("SELECT kid FROM client_keys WHERE principal_id = %s", client.id)
+    assert len(left) == 1 and left[0][0] in [key.kid for key, answer in zip(new, answers) if answer.status_code == 200]
 
 
 # -- what a refusal tells ---------------------------------------------------------------------------------------------

@@ -248,6 +248,46 @@ def test_reset_a_moment_ago(service):
     refused(service, token, "token_revoked", known=True)
 
 
+def signed_in(service):
+    """A person's answer of signing in."""
+    who = service.cluster.credentials()["case_worker"]
+    answer = service.anyone().post("/sessions", json=who)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_refresh_token_is_no_access_token(service):
+    refused(service, signed_in(service)["refresh_token"])
+
+
+def test_revoked_a_moment_ago(service):
+    token = signed_in(service)["access_token"]
+    assert call(service, token, "GET").status_code == 200
+    assert service.anyone().post("/oauth/revoke", data={"token": token}).status_code == 200
+    refused(service, token, "token_revoked", known=True)
+
+
+def test_refresh_token_revoked_a_moment_ago_takes_its_access_tokens_with_it(service):
+    tokens = signed_in(service)
+    assert service.anyone().post("/oauth/revoke", data={"token": tokens["refresh_token"]}).status_code == 200
+    refused(service, tokens["access_token"], "token_revoked", known=True)
+    with no_effect(service):
+        answer = service.anyone().post("/oauth/token", json={"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
+    assert answer.status_code == 400 and answer.json()["error"] == "invalid_grant"
+
+
+def test_machine_s_token_revoked_a_moment_ago(service):
+    _, client = keyed_machine(service, ["case_worker"])
+    token = token_of(client)
+    assert service.anyone().post("/oauth/revoke", data={"token": token}).status_code == 200
+    refused(service, token, "token_revoked", known=True)
+
+
+def test_sign_in_that_never_was(service, current, good):
+    """Even with our signature."""
+    refused(service, forged(current, good, sid="00000000-0000-4000-8000-000000000000"), "token_revoked", known=True)
+
+
 def test_assertion_is_no_token(service):
     _, client = keyed_machine(service, ["case_worker"])
     refused(service, client.key.sign(jwts.assertion_claims(client.id)))

@@ -54,7 +54,7 @@ def test_open_operations_are_those_that_must_be():
     assert {operation.id for operation in OPERATIONS if operation.open} == {
         "getRoot", "getApiInfo", "getOpenapiYaml", "getOpenapiJson", "getLiveness", "getReadiness",
         "getSecurityText", "getApiCatalog", "getKeySet", "getAuthorizationServer",
-        "issueToken", "revokeToken", "createSession", "acceptInvitation",
+        "issueToken", "revokeToken", "createSession", "acceptInvitation", "replaceClientKeys",
     }
 
 
@@ -77,7 +77,7 @@ def expected_statuses(operation):
         statuses |= {"409"}  # a rule stands in the way
     if operation.parameter("Idempotency-Key", "header"):
         statuses |= {"409", "422"}
-    if operation.path in ("/oauth/token", "/sessions", "/invitations/accept"):
+    if operation.path in ("/oauth/token", "/oauth/client-keys", "/sessions", "/invitations/accept"):
         statuses |= {"401"}
     if operation.path == "/invitations/accept":
         statuses |= {"409"}
