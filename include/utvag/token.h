@@ -1,17 +1,18 @@
 /* Access tokens: ES256 (RFC 7518), five minutes, the rules of RFC 8725: the key's algorithm is fixed and never taken
    from the token, and every claim is checked for value and type. And the assertions that machine clients sign in
-   with (RFC 7523). libjwt is used in this file only. Any thread may call. */
+   with (RFC 7523), and tokens of outside issuers. Any thread may call. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "utvag/digest.h"
+#include "utvag/jws.h"
 #include "utvag/keyring.h"
 #include "utvag/request.h"
 
 enum {
-    TOKEN_SECONDS = 300,    /* a token lives; one that says longer is none of ours */
-    TOKEN_LIMIT = 4096,     /* characters */
+    TOKEN_SECONDS = 300, /* a token lives; one that says longer is none of ours */
+    TOKEN_LIMIT = JWS_LIMIT,
     TOKEN_OFFICER = 64,     /* characters of an acting officer: A-Z a-z 0-9 . _ : - */
     ASSERTION_SECONDS = 60, /* an assertion may live at most, by its own clock and by ours */
 };
@@ -46,7 +47,7 @@ bool token_assertion_verify(const char *text, const char *public_pem, const char
 
 /* What a token of an outside issuer (issuer.h) says of itself: nothing is verified yet. */
 struct outside {
-    const char *issuer, *key, *algorithm; /* iss; kid and alg of the header */
+    const char *issuer, *key; /* iss; kid of the header */
 };
 /* Texts in the arena. False if it is no token that we could verify. */
 bool token_outside_read(const char *text, struct arena *arena, struct outside *out) __attribute__((warn_unused_result));
