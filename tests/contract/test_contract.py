@@ -63,6 +63,8 @@ def expected_statuses(operation):
     statuses = {"400", "405", "500", "503"}
     if not operation.path.startswith("/health/"):
         statuses |= {"429"}
+    if operation.responses[str(operation.success)].get("content"):
+        statuses |= {"406"}
     if not operation.open:
         statuses |= {"401", "403"}
     if operation.has_id or operation.path.endswith("/current"):  # the caller's own
