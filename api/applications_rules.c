@@ -32,6 +32,8 @@ const struct text applications_rules[] = {
       "The answer is dated before the question." },
     { "pending_has_no_answer", 422, "/answered_on", "Ett svar som väntas har ingen dag.",
       "An answer that is pending has no day." },
+    { "person_of_another_agency", 0, NULL, "Personen är inte registrerad av den organisation som ansökan hör till.",
+      "The person was not registered by the agency that the application belongs to." },
     { "requested_ore_not_positive", 422, "/requested_ore", "Beloppet måste vara större än noll.",
       "The amount must be above zero." },
     { "application_external_id_taken", 409, "/external_id", "Beteckningen används redan för en annan ansökan.",

@@ -7,6 +7,9 @@ const struct text identity_rules[] = {
       "Something that another person asked for is pending already. Approve or reject it first." },
     { "nothing_pending", 0, NULL, "Ingenting väntar på godkännande.", "Nothing waits for approval." },
     { "invalid_status", 0, NULL, "Går inte när status är \"{}\".", "Not possible while the status is \"{}\"." },
+    { "two_admins_remain", 0, NULL,
+      "Två aktiva administratörer måste finnas kvar. Lägg till en från kommandoraden först.",
+      "Two active administrators must remain. Add one from the command line first." },
     /* constraints */
     { "email_taken", 409, "/email", "Adressen hör redan till en användare.", "The address belongs to a user already." },
     { "organisation_number_taken", 409, "/organisation_number", "Organisationsnumret hör redan till en organisation.",

@@ -98,6 +98,26 @@ def test_reference_is_unique_within_the_agency(service):
     done(change(elsewhere.partner, elsewhere.path(), external_id=reference))
 
 
+def test_reference_of_a_hidden_case_never_answers(service):
+    """Hidden by its applicant, or by whom a need is for; and it cannot be shown while another has its reference."""
+    reference = "soc-" + uuid.uuid4().hex[:8]
+    hidden, other = Case(service, protection="sekretessmarkering"), Case(service)
+    mixed = Case(service)
+    mixed.need("shoes", person=mixed.child(protection="unknown"))
+    for case in (hidden, mixed):
+        done(change(case.partner, case.path(), external_id=reference))
+    colleague = service.as_("partner", "handl-2")
+    done(change(colleague, other.path(), external_id=reference))
+    assert listed(colleague, external_id=reference) == [other.id]
+    assert set(listed(hidden.partner, external_id=reference)) == {hidden.id, mixed.id, other.id}
+    person = "/applicants/" + hidden.person
+    answer = change(hidden.partner, person, protection="none")
+    assert (answer.status_code, answer.json()["code"]) == (409, "application_external_id_taken")
+    assert colleague.get(hidden.path()).status_code == 404
+    done(change(hidden.partner, hidden.path(), external_id=None))
+    done(change(hidden.partner, person, protection="none"))
+
+
 def test_reference_may_not_look_like_an_identity_number(case):
     answer = change(case.partner, case.path(), external_id="19850709-9805")
     assert answer.status_code == 422

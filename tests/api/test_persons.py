@@ -191,6 +191,38 @@ def test_external_id_of_another_agency_does_not_conflict(service):
         applicant(as_(service, role), external_id=mine)
 
 
+def test_reference_of_a_hidden_person_never_answers(service):
+    """Whoever may not see the record is not told of it by a refusal either."""
+    partner, mine = service.as_("partner", "handl-1"), reference()
+    hidden = applicant(partner, external_id=mine, protection="sekretessmarkering")
+    colleague = service.as_("partner", "handl-2")
+    there = applicant(colleague, external_id=mine)
+    moved = applicant(colleague, external_id=reference())
+    assert change(colleague, path_of(moved), external_id=mine).status_code == 409, "there is one that she sees"
+    find = lambda client: {one["id"] for one in client.get("/applicants", params={"external_id": mine}).json()["applicants"]}
+    assert (find(colleague), find(partner)) == ({there["id"]}, {there["id"], hidden["id"]})
+
+
+def test_protection_is_not_lowered_while_the_reference_is_taken(service):
+    partner, mine = service.as_("partner", "handl-1"), reference()
+    hidden = applicant(partner, external_id=mine, protection="sekretessmarkering")
+    applicant(service.as_("partner", "handl-2"), external_id=mine)
+    refused = change(partner, path_of(hidden), protection="none")
+    assert (refused.status_code, codes(refused)) == (409, {"external_id_taken"})
+    assert partner.get(path_of(hidden)).json()["protection_effective"] == "sekretessmarkering"
+    assert change(partner, path_of(hidden), protection="none", external_id=reference()).status_code == 200
+
+
+def test_front_end_learns_of_nobody_by_a_reference(service):
+    """It registers where the charity does, and may know of nobody."""
+    for level in ("fingerade_personuppgifter", "none"):
+        mine = reference()
+        applicant(service.as_("case_worker"), external_id=mine, protection=level)
+        body = {"person": {"external_id": mine, "protection": "none"}, "application": {"external_id": mine},
+                "needs": [{"for": "person", "category_code": "food"}]}
+        assert service.as_("intake").post("/registrations", json=body).status_code == 201
+
+
 @pytest.mark.parametrize("number", ["850709-9805", "198507099805", "19850709-9805", "8507099805", "701063-2391"])
 def test_external_id_may_not_look_like_an_identity_number(service, number):
     answer = service.as_("partner", "handl-1").post("/applicants", json={"protection": "none", "external_id": number})

@@ -231,6 +231,36 @@ def test_inherited_protection_raises_the_version(service, officer):
     assert officer.get(path_of(young)).json()["version"] == young["version"] + 1
 
 
+@pytest.mark.parametrize("kind", ["parent", "guardian"])
+def test_a_relation_that_passes_protection_on_keeps_to_kinds_that_do(service, officer, kind):
+    mother, young = applicant(officer, protection="fingerade_personuppgifter"), child(officer)
+    path = "/relations/" + relate(officer, young, mother, kind)["id"]
+    for weaker in ("sibling", "god_man", "other"):
+        answer = change(officer, path, kind=weaker)
+        assert (answer.status_code, codes(answer)) == (409, {"gates_failed", "relation_passes_protection"})
+    assert effective(service, young) == "fingerade_personuppgifter"
+    stronger = {"parent": "guardian", "guardian": "parent"}[kind]
+    assert change(officer, path, kind=stronger, access="none").status_code == 200
+    assert change(officer, path_of(mother), protection="none").status_code == 200
+    assert change(officer, path, kind="sibling").status_code == 200, "it passes nothing on now"
+
+
+def test_a_relation_to_nobody_registered_changes_its_kind(service, officer):
+    path = "/relations/" + relate(officer, child(officer, protection="unknown"), None)["id"]
+    assert change(officer, path, kind="other").status_code == 200
+
+
+@pytest.mark.parametrize("hidden", ["person", "related"])
+def test_events_of_a_relation_carry_no_id_when_either_is_protected(service, officer, hidden):
+    levels = {"person": "none", "related": "none"} | {hidden: "sekretessmarkering"}
+    young, other = child(officer, protection=levels["person"]), applicant(officer, protection=levels["related"])
+    path = "/relations/" + relate(officer, young, other, "sibling")["id"]
+    assert change(officer, path, access="none").status_code == 200
+    assert officer.delete(path, headers={"If-Match": tag(officer, path)}).status_code == 204
+    assert service.sql("SELECT count(*) FROM outbox WHERE record_id = %s", path.removeprefix("/relations/")) == [(0,)]
+    assert service.sql("SELECT type FROM outbox ORDER BY xid DESC, id DESC LIMIT 3") == [("worklist.changed",)] * 3
+
+
 def test_two_writers_who_join_a_family_at_once_leave_no_gap(service, officer):
     """One makes the grandmother protected while another ties the child to the mother."""
     for _ in range(5):
@@ -287,10 +317,25 @@ def test_an_agencys_officer_may_be_let_in(service, protected):
     assert sees(service.as_("partner", "handl-2"), protected)
 
 
-def test_an_officer_of_another_agency_on_the_list_sees_nothing_even_so(service, protected):
+def test_an_officer_of_another_agency_is_not_let_in(service, protected):
     agency = service.sql("SELECT id FROM agencies WHERE id <> (SELECT agency_id FROM persons WHERE id = %s) LIMIT 1", protected["id"])[0][0]
-    made(grant(service.as_("triage"), protected, f"agency:{agency}:handl-1"))
-    assert not sees(service.as_("partner_other", "handl-1"), protected)
+    answer = grant(service.as_("triage"), protected, f"agency:{agency}:handl-1")
+    assert (answer.status_code, codes(answer) & {"reference_unknown"}) == (422, {"reference_unknown"})
+
+
+@pytest.mark.parametrize("role", ["auditor", "admin", "fund_manager", "project_manager"])
+def test_only_who_can_work_with_cases_is_let_in(service, protected, role):
+    """Else a list could be full of people none of whom sees anything, and everybody else be taken off it."""
+    answer = grant(service.as_("triage"), protected, officer_key(service, role))
+    assert (answer.status_code, codes(answer) & {"reference_unknown"}) == (422, {"reference_unknown"})
+
+
+def test_nobody_of_an_agency_is_let_in_to_whom_the_charity_registered(service):
+    triage, agency = service.as_("triage"), service.sql("SELECT id FROM agencies LIMIT 1")[0][0]
+    worker = service.as_("case_worker")
+    there = applicant(worker, protection="sekretessmarkering")
+    assert grant(worker, there, f"agency:{agency}:handl-1").status_code == 422
+    assert sees(triage, there)
 
 
 def test_who_is_not_listed_lets_nobody_in(service, protected):

@@ -181,7 +181,7 @@ def access_grant(service):
     person = made(worker.post("/applicants", json={"alias": "Skyddad", "protection": "sekretessmarkering"}))["id"]
     decider = {"person_id": person, "officer": "user:" + principal(service.as_("decision_maker")), "reason_code": "decision"}
     made(worker.post("/access-grants", json=decider))
-    other = {"person_id": person, "officer": f"agency:{AGENCIES['partner']}:extern", "reason_code": "ombud"}
+    other = {"person_id": person, "officer": "user:" + principal(service.as_("case_worker_2")), "reason_code": "replacement"}
     return made(worker.post("/access-grants", json=other))["id"]
 
 
