@@ -1,9 +1,9 @@
 # The service alone. It needs a PostgreSQL of 15.20 or later, a key ring, and a proxy that ends TLS before it.
 #   docker run --env-file settings -v keys:/keys utvag [serve | migrate | key init | …]
 FROM debian:12-slim AS build
-RUN apt-get update && apt-get install -y --no-install-recommends gcc cmake ninja-build pkg-config check libc6-dev \
-    libulfius-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev libjwt-dev libssl-dev libyaml-dev libpcre2-dev libutf8proc-dev liboath-dev zlib1g-dev
 WORKDIR /source
+COPY dev .
+RUN ./dev packages
 COPY . .
 RUN cmake --preset release && cmake --build --preset release --target utvag && strip build/release/utvag
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"<!-- journey -->\n```sh\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"<!-- journey -->\n```bash\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
