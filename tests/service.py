@@ -81,7 +81,8 @@ class Client(requests.Session):
 
 
 class Service:
-    """One process on one database. Stopping it fails the test when it did not end well or a sanitizer complained."""
+    """One process on one database. Stopping it fails the test when it did not end well, a sanitizer complained, or a line of
+    level error was logged that no test said it would cause."""
 
     def __init__(self, cluster, database, **settings):
         self.cluster = cluster
@@ -89,6 +90,7 @@ class Service:
         self.settings = {f"UTVAG_{name.upper()}": str(value) for name, value in settings.items()}
         self.clients = {}
         self.lines = []
+        self.expected = set()
         self.listening = threading.Event()
 
     def start(self):
@@ -118,6 +120,12 @@ class Service:
         self.reader.join(10)
         assert not [line for line in self.lines if "Sanitizer" in line or "runtime error:" in line], "".join(self.lines)
         assert status == 0, f"exit status {status}\n" + "".join(self.lines[-50:])
+        errors = [line for line in self.log() if line["level"] == "error" and line["message"] not in self.expected]
+        assert not errors, errors
+
+    def expects_error(self, message):
+        """For a test that breaks something on purpose."""
+        self.expected.add(message)
 
     def log(self, message=None):
         """The log's lines so far, as objects; with a message, only those."""

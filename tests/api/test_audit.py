@@ -99,6 +99,7 @@ def test_a_forged_token_is_logged(service, case):
 
 def test_nothing_is_read_when_it_cannot_be_logged(service, case):
     """Without the right to write its audit row no statement answers, for readers and writers alike."""
+    service.expects_error("statement failed")
     try:
         with service.connect() as connection:
             for role in ROLES[:-1]:
