@@ -67,6 +67,12 @@ class Operation:
         return "application/x-www-form-urlencoded" in self.bodies
 
     @property
+    def takes_secret(self):
+        """Whether the body shows who calls: a password, a secret, an invitation."""
+        return self.open and any(member.get("writeOnly") for body in self.bodies.values()
+                                 for _, _, member in members(body["schema"]))
+
+    @property
     def has_id(self):
         return any(p["in"] == "path" for p in self.parameters)
 
