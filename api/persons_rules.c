@@ -16,7 +16,7 @@ const struct text persons_rules[] = {
     { "protected_person_has_no_place", 422, "/protection",
       "Adress och ort lagras inte för en person med skyddade eller okända personuppgifter.",
       "No address or place is stored for a person who is protected, or of whom that is not known." },
-    { "identifier_exists", 409, NULL, "Personen har redan detta nummer.", "The person has this number already." },
+    { "identifier_exists", 409, "/number", "Personen har redan detta nummer.", "The person has this number already." },
     { "identifier_ends_after_it_begins", 422, "/valid_until", "Slutdatumet ligger före startdatumet.",
       "The end is before the beginning." },
     { "search_empty", 0, NULL, "Sökningen innehåller inget att söka på.", "The search holds nothing to look for." },

@@ -171,6 +171,16 @@ def test_nothing_is_registered_when_a_child_has_anothers_reference(service, part
     assert counts(service) == before
 
 
+def test_nothing_is_registered_when_a_number_stands_twice(service, partner):
+    number = {"kind": "other", "number": "AB 1234567"}
+    twice = [{"protection": "none"}, {"protection": "none", "identifiers": [number, number]}]
+    before = counts(service)
+    answer = register(partner, family(children=twice, needs=[{"for": "person", "category_code": "food"}]))
+    assert (answer.status_code, [(e["pointer"], e["code"]) for e in answer.json()["errors"]]) == (
+        409, [("/children/1/identifiers/1/number", "identifier_exists")])
+    assert counts(service) == before
+
+
 def test_nothing_is_changed_before_it_was_made(service, partner):
     told = done(register(partner), 201)
     made = done(partner.get("/applications/" + told["application_id"]))["needs"]

@@ -197,6 +197,7 @@ def test_reset_replaces_password_second_factor_and_recovery_codes(service, her):
 
 def test_secret_opens_only_where_it_belongs(service, her):
     """Moved to another user's row, it is refused as broken: the seal is bound to its record."""
+    service.expects_error("seal broken")
     record, credentials, shown = her
     other, _, _ = person(service)
     service.sql("UPDATE credentials SET totp_sealed = (SELECT totp_sealed FROM credentials WHERE principal_id = %s)"
