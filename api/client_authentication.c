@@ -121,8 +121,8 @@ static struct problem by_assertion(struct request *rq, const char *text, struct 
     const char *named = member(rq, "client_id");
     bool read = token_assertion_read(text, rq->arena, &claimed);
     bool one = read && (!named || strcmp(named, claimed.client) == 0);
-    proof->account = named ? named : read ? claimed.client : "";
-    TRY(rate_login_allowed(rq, proof->account, strlen(proof->account)));
+    const char *account = named ? named : read ? claimed.client : "";
+    TRY(rate_login_allowed(rq, account, strlen(account)));
     if (one) TRY(find_keys(rq, claimed.client, keys, holder));
     if (!one || !signed_by_one(rq, text, keys, &claimed, &found)) return db_refuse(rq, problem(401, "invalid_client"));
     return proof_of(rq, &found, proof);
@@ -135,13 +135,8 @@ struct problem client_authenticate(struct request *rq, struct holder *holder, st
     bool asserts = assertion && type && !secret && strcmp(type, assertion_type) == 0;
     bool tells = client && secret && !assertion && !type;
     *holder = (struct holder){ .agency = "" };
-    *proof = (struct client_proof){ .account = client };
+    *proof = (struct client_proof){ 0 };
     if (asserts) return by_assertion(rq, assertion, holder, proof);
     if (tells) return by_secret(rq, client, secret, holder);
     return db_refuse(rq, problem(400, "client_authentication_unclear"));
-}
-
-void client_passed(struct request *rq, const struct client_proof *proof)
-{
-    rate_login_passed(rq, proof->account, strlen(proof->account));
 }

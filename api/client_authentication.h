@@ -4,18 +4,15 @@
 #include "api/tokens.h"
 #include "utvag/request.h"
 
-/* What a client showed. */
+/* What a client showed: of an assertion, as use_assertion takes it; NULL: it was a secret. */
 struct client_proof {
-    const char *account;             /* whom the attempt counts against until client_passed */
-    const char *key, *digest, *ends; /* of an assertion, as use_assertion takes it; NULL: it was a secret */
+    const char *key, *digest, *ends;
 };
 
 /* Reads client_id, client_secret, client_assertion_type and client_assertion from the body, and fills holder and proof.
    400 where it is not one way of the two; 401 invalid_client or client_secrets_off; 429. A refusal is in the audit log on
-   return, and counts as a failed login.
+   return, and counts as a failed login, as does whatever is not followed by rate_login_passed.
    An assertion is not used up yet: whoever acts on it calls use_assertion in the same transaction, which fails with 401
    assertion_replayed if it was used before. */
 struct problem client_authenticate(struct request *rq, struct holder *holder, struct client_proof *proof)
     __attribute__((warn_unused_result));
-/* The attempt counts for nothing. */
-void client_passed(struct request *rq, const struct client_proof *proof);

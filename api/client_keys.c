@@ -6,6 +6,7 @@
 #include "api/client_authentication.h"
 #include "utvag/jwk.h"
 #include "utvag/operation.h"
+#include "utvag/rate.h"
 #include "utvag/respond.h"
 
 static struct problem wrong(struct request *rq, size_t index, const char *member, const char *code)
@@ -93,7 +94,7 @@ static struct problem replace_client_keys(struct request *rq, struct response *r
     struct problem stop = values[4] ? db_login(rq, &statement, 5, values, &rows) : problem(500, "out_of_memory");
     if (!stop.status && !rows.count) stop = db_refuse(rq, problem(401, "invalid_client"));
     if (!stop.status) {
-        client_passed(rq, &proof);
+        rate_login_passed(rq);
         respond_json(rq, rs, 200, body);
     }
     json_decref(body);

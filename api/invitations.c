@@ -199,7 +199,7 @@ static struct problem accept_invitation(struct request *rq, struct response *rs)
     TRY(rate_login_allowed(rq, digest, strlen(digest)));
     TRY(find_invitation(rq, digest, &invited));
     if (!invited.kind) return refuse(rq);
-    rate_login_passed(rq, digest, strlen(digest));
+    rate_login_passed(rq);
     response_header(rs, "Cache-Control", "no-store");
     return strcmp(invited.kind, "user") == 0 ? accept_for_user(rq, rs, digest, invited.email)
                                              : accept_for_client(rq, rs, digest);

@@ -112,7 +112,7 @@ static struct problem create_session(struct request *rq, struct response *rs)
     holder.certificate = certificate;
     secret_make(refresh);
     TRY(end_login(rq, &holder, refresh));
-    rate_login_passed(rq, account, strlen(account));
+    rate_login_passed(rq);
     return token_answer(rq, rs, &holder, &(struct grant){ .refresh = refresh });
 }
 

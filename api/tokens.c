@@ -7,6 +7,7 @@
 #include "utvag/config.h"
 #include "utvag/operation.h"
 #include "utvag/password.h"
+#include "utvag/rate.h"
 #include "utvag/record.h"
 #include "utvag/respond.h"
 #include "utvag/token.h"
@@ -166,7 +167,7 @@ static struct problem issue_to_client(struct request *rq, struct response *rs)
     unsigned narrowed = holder.roles;
     bool fits = !scope || scope_narrows(scope, &narrowed);
     if (fits) TRY(sign_in_client(rq, officer, &proof, &holder));
-    client_passed(rq, &proof);
+    rate_login_passed(rq);
     if (!fits) return db_refuse(rq, problem(400, "invalid_scope"));
     holder.roles = narrowed;
     return token_answer(rq, rs, &holder, &(struct grant){ .machine = true, .officer = officer });

@@ -166,7 +166,7 @@ static struct problem holder_find(struct request *rq, const struct said *said)
     if (!values[0]) return problem(500, "out_of_memory");
     TRY(db_login(rq, &statement, 1, values, &rows));
     if (!rows.count) return unknown(rq);
-    rate_login_passed(rq, token, sizeof token);
+    rate_login_passed(rq);
     return caller_fill(rq, &rows.row[0], said->roles);
 }
 

@@ -69,6 +69,7 @@ static const char *known_method(const struct request *rq)
 
 static void finish(struct request *rq, struct response *rs, const char *code)
 {
+    rate_login_ended(rq);
     respond_finish(rq, rs);
     metrics_count(rq->service->metrics, rq, rs->status);
     struct timespec now;

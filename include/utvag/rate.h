@@ -14,7 +14,10 @@ void rate_free(struct rate *rate);
 struct problem rate_take(struct request *rq) __attribute__((warn_unused_result));
 
 /* Failed logins, counted for the address and for the account, whatever bytes name it. Ask before the password is hashed:
-   the attempt counts as failed until rate_login_passed takes it back, so that attempts at one time count as well. */
+   the attempt counts as failed until it has passed, so that attempts at one time count as well. Where those that are being
+   tried leave no room, up to 16 others wait for what becomes of them, ten seconds at most. One attempt a request at a time;
+   the pipeline ends what has not passed. */
 struct problem rate_login_allowed(struct request *rq, const void *account, size_t length)
     __attribute__((warn_unused_result));
-void rate_login_passed(struct request *rq, const void *account, size_t length);
+void rate_login_passed(struct request *rq);
+void rate_login_ended(struct request *rq); /* nothing, if none is being tried */

@@ -39,6 +39,12 @@ struct rate_share {
     int seconds; /* until it is full again; after a refusal: until there is one */
 };
 
+/* The attempt to sign in that rate.h counts as failed until it has passed. */
+struct rate_login {
+    bool trying;
+    uint64_t address, account; /* its buckets */
+};
+
 struct request {
     struct arena *arena;
     const struct service *service;
@@ -64,6 +70,7 @@ struct request {
     bool head;         /* HEAD: the answer goes without its body */
     bool audited;      /* an audit row of this request is durable */
     struct rate_share rate;
+    struct rate_login login;
     bool replayed;  /* the answer is the one that its Idempotency-Key got before */
     void *database; /* db.c's own: results that live until the answer is sent */
 };

@@ -1,5 +1,6 @@
 """Rates: whoever asks too often waits, alone; passwords are not guessed at leisure."""
 
+import concurrent.futures
 import re
 import time
 
@@ -131,6 +132,24 @@ def test_failed_secrets_and_invitations_are_limited(wary):
     count, _ = until_refused(lambda: wary.anyone().post("/invitations/accept", json=invitation,
                                                         headers=seen_as("192.0.2.51")), 10)
     assert count == 3
+
+
+def test_many_who_sign_in_rightly_at_one_time_all_do(wary):
+    """Three a minute may fail, and none of these does."""
+    credentials = wary.cluster.credentials()["decision_maker"]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(lambda _: login(wary, "192.0.2.70", credentials).status_code, range(8)))
+    assert statuses == [200] * 8
+    assert login(wary, "192.0.2.70", credentials).status_code == 200
+
+
+def test_many_who_guess_at_one_time_get_no_more_than_one_after_the_other(wary):
+    credentials = wary.cluster.credentials()["auditor"]
+    guess = lambda number: login(wary, "192.0.2.71", credentials | {"password": f"en gissning {number}"}).status_code
+    with concurrent.futures.ThreadPoolExecutor(12) as threads:
+        statuses = sorted(threads.map(guess, range(12)))
+    assert statuses == [401] * 3 + [429] * 9
+    assert login(wary, "192.0.2.71", credentials).status_code == 429
 
 
 def test_logins_that_pass_are_not_counted(wary):

@@ -2,9 +2,11 @@
 #include "utvag/rate.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "utvag/config.h"
 #include "utvag/contract.h"
@@ -107,6 +109,7 @@ static int attempts(const char *address, const char *account)
     struct request rq = from(address, NULL);
     int count = 0;
     while (count < 20 && rate_login_allowed(&rq, account, strlen(account)).status == 0) count++;
+    rate_login_ended(&rq);
     return count;
 }
 
@@ -125,12 +128,98 @@ START_TEST(test_logins_that_pass_cost_nothing)
     for (int i = 0; i < 20; i++) {
         struct problem refused = rate_login_allowed(&rq, "anna", 4);
         ck_assert_int_eq(refused.status, 0);
-        rate_login_passed(&rq, "anna", 4);
+        rate_login_passed(&rq);
     }
     ck_assert_int_eq(attempts("192.0.2.1", "anna"), 3);
     struct problem refused = rate_login_allowed(&rq, "anna", 4);
     ck_assert_int_ge(refused.retry_after, 19);
     ck_assert_int_le(refused.retry_after, 20);
+}
+END_TEST
+
+/* One of those who sign in at one time, from places of their own. */
+struct
+try {
+    pthread_t thread;
+    struct request rq;
+    int status;
+};
+
+static void *try_login(void *argument)
+{
+    struct try *try = argument;
+    try->status = rate_login_allowed(&try->rq, "anna", 4).status;
+    return NULL;
+}
+
+static void begin(struct try *try, const char *address)
+{
+    *try = (struct try){ .rq = from(address, NULL), .status = -1 };
+    pthread_create(&try->thread, NULL, try_login, try);
+}
+
+static int result(struct try *try)
+{
+    pthread_join(try->thread, NULL);
+    return try->status;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+START_TEST(test_who_is_right_waits_for_those_who_are_right)
+{
+    static const char *const addresses[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5" };
+    struct try tries[5];
+    for (size_t i = 0; i < 3; i++) {
+        begin(&tries[i], addresses[i]);
+        ck_assert_int_eq(result(&tries[i]), 0);
+    }
+    begin(&tries[3], addresses[3]);
+    begin(&tries[4], addresses[4]);
+    usleep(50000);
+    rate_login_passed(&tries[0].rq);
+    rate_login_passed(&tries[1].rq);
+    ck_assert_int_eq(result(&tries[3]), 0);
+    ck_assert_int_eq(result(&tries[4]), 0);
+}
+END_TEST
+
+START_TEST(test_who_waits_is_refused_when_those_before_have_failed)
+{
+    struct try tries[4];
+    double before = seconds();
+    for (size_t i = 0; i < 3; i++) {
+        begin(&tries[i], "192.0.2.1");
+        ck_assert_int_eq(result(&tries[i]), 0);
+    }
+    begin(&tries[3], "192.0.2.1");
+    for (size_t i = 0; i < 3; i++) rate_login_ended(&tries[i].rq);
+    ck_assert_int_eq(result(&tries[3]), 429);
+    ck_assert_int_eq(attempts("192.0.2.1", "anna"), 0);
+    ck_assert_msg(seconds() - before < 3, "nothing was in the air to be waited for");
+}
+END_TEST
+
+START_TEST(test_few_wait_and_the_rest_is_refused_at_once)
+{
+    struct try tries[3], waiting[16], more;
+    for (size_t i = 0; i < 3; i++) {
+        begin(&tries[i], "192.0.2.1");
+        ck_assert_int_eq(result(&tries[i]), 0);
+    }
+    for (size_t i = 0; i < 16; i++) begin(&waiting[i], "192.0.2.1");
+    usleep(300000);
+    double before = seconds();
+    begin(&more, "192.0.2.1");
+    ck_assert_int_eq(result(&more), 429);
+    ck_assert(seconds() - before < 3);
+    for (size_t i = 0; i < 3; i++) rate_login_ended(&tries[i].rq);
+    for (size_t i = 0; i < 16; i++) ck_assert_int_eq(result(&waiting[i]), 429);
 }
 END_TEST
 
@@ -160,6 +249,9 @@ int main(void)
     tcase_add_test(tests, test_zero_is_no_limit);
     tcase_add_test(tests, test_failed_logins_count_by_address_and_by_account);
     tcase_add_test(tests, test_logins_that_pass_cost_nothing);
+    tcase_add_test(tests, test_who_is_right_waits_for_those_who_are_right);
+    tcase_add_test(tests, test_who_waits_is_refused_when_those_before_have_failed);
+    tcase_add_test(tests, test_few_wait_and_the_rest_is_refused_at_once);
     tcase_add_test(tests, test_a_flood_of_callers_takes_no_more_memory);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
