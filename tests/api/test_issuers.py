@@ -332,6 +332,7 @@ def replace(path, keys):
 
 def test_changed_keys_are_read_again(serving, tmp_path, keys):
     with serving(issuers=written(tmp_path, configuration(tmp_path, keys))) as service:
+        service.expects_error("issuer_keys_unreadable")
         user, _ = accounts.user(service, ["case_worker"])
         old, new = keys["ec"].sign(claims(user)), Key("ec-2", "EC")
         assert ask(service, old).status_code == 200

@@ -185,6 +185,7 @@ def test_running_process_signs_with_the_new_key_by_itself(service):
 
 
 def test_folder_that_cannot_be_read_changes_nothing(service):
+    service.expects_error("keys_unreadable")
     caller = client(service)
     before = kids(service)
     folder(service).chmod(0o755)
