@@ -205,6 +205,18 @@ def test_secret_opens_only_where_it_belongs(service, her):
     assert sign_in(service, credentials, totp=code_at(shown)).status_code == 500
 
 
+def test_secret_outlives_a_rotation_of_the_keys(serving, cluster, tmp_path):
+    keys = shutil.copytree(cluster.folder / "keys", tmp_path / "keys", copy_function=shutil.copy2)
+    with serving(keys=keys) as service:
+        record, credentials, shown = person(service)
+        kept = "SELECT wrapped FROM vault.data_keys JOIN credentials ON totp_id = record_id WHERE credentials.principal_id = %s"
+        before = service.sql(kept, record["id"])
+        subprocess.run([binary(), "key", "rotate"], env=cluster.environment(service.database) | service.settings, check=True,
+                       capture_output=True, timeout=60)
+        assert before and service.sql(kept, record["id"]) != before
+        assert sign_in(service, credentials, totp=code_at(shown)).status_code == 200
+
+
 def test_login_role_reaches_no_other_key_of_the_vault(service, her):
     with service.connect() as connection:
         connection.execute("SET ROLE utvag_login")
