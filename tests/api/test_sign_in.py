@@ -238,16 +238,18 @@ def test_reset_ends_every_sign_in(service):
     tokens = sign_in(service, caller.credentials)
     assert act(service, record, "reset").status_code == 200
     approve(service, record)
+    assert ends(service, tokens["access_token"]) == "not_active"
     assert refresh(service, tokens["refresh_token"]).json()["code"] == "invalid_grant"
 
 
 # -- many at once -----------------------------------------------------------------------------------------------------
 
 
-def wait_for_lock(service):
-    for _ in range(200):
+def wait_for_lock(service, count=1):
+    """Until that many transactions wait for a lock."""
+    for _ in range(500):
         if service.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()") \
-                != [(0,)]:
+                == [(count,)]:
             return
         time.sleep(0.02)
     raise AssertionError("nobody waited")
