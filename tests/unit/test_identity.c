@@ -172,7 +172,7 @@ START_TEST(test_lma_number_is_stored_without_the_cards_suffix)
 }
 END_TEST
 
-START_TEST(test_organisationsnummer)
+START_TEST(test_organisationsnummer_is_one_in_every_spelling)
 {
     static const char *const forms[] = { "212000-0142", "2120000142", "162120000142", "16212000-0142" };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -246,7 +246,7 @@ int main(void)
     tcase_add_test(tests, test_each_letter_of_an_interim_number_counts_as_one);
     tcase_add_test(tests, test_other_letters_are_no_interim_number);
     tcase_add_test(tests, test_lma_number_is_stored_without_the_cards_suffix);
-    tcase_add_test(tests, test_organisationsnummer);
+    tcase_add_test(tests, test_organisationsnummer_is_one_in_every_spelling);
     tcase_add_test(tests, test_stored_form_is_one_for_all_spellings);
     tcase_add_test(tests, test_what_could_be_an_identity_number_is_recognised);
     tcase_add_test(tests, test_an_honest_reference_is_left_alone);

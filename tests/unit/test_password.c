@@ -1,6 +1,8 @@
 /* Passwords are slow to try, secrets of ours are not. */
 #include "utvag/password.h"
 
+#include <dlfcn.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -82,7 +84,23 @@ START_TEST(test_length_is_counted_composed)
 }
 END_TEST
 
-static atomic_int matched;
+static atomic_int matched, at_work, most_at_work;
+
+typedef int scrypt_function(const char *, size_t, const unsigned char *, size_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                            unsigned char *, size_t);
+
+/* In the place of OpenSSL's, which it calls: counts how many work at one time. */
+int EVP_PBE_scrypt(const char *given, size_t given_length, const unsigned char *salt, size_t salt_length, uint64_t n,
+                   uint64_t r, uint64_t p, uint64_t memory, unsigned char *key, size_t key_length)
+{
+    scrypt_function *real;
+    *(void **)&real = dlsym(RTLD_NEXT, "EVP_PBE_scrypt");
+    int now = ++at_work;
+    if (now > most_at_work) most_at_work = now;
+    int done = real(given, given_length, salt, salt_length, n, r, p, memory, key, key_length);
+    at_work--;
+    return done;
+}
 
 static void *match(void *unused)
 {
@@ -91,17 +109,19 @@ static void *match(void *unused)
     return NULL;
 }
 
-START_TEST(test_lane_lets_everyone_through)
+START_TEST(test_lane_lets_everyone_through_and_no_more_at_once_than_it_is_wide)
 {
     pthread_t threads[3];
     password_lane(1);
+    ck_assert_int_eq(most_at_work, 0);
     for (size_t i = 0; i < 3; i++) pthread_create(&threads[i], NULL, match, NULL);
     for (size_t i = 0; i < 3; i++) pthread_join(threads[i], NULL);
     ck_assert_int_eq(matched, 3);
+    ck_assert_int_eq(most_at_work, 1);
 }
 END_TEST
 
-START_TEST(test_secrets)
+START_TEST(test_secret_matches_its_own_digest_and_no_other)
 {
     char secret[SECRET_SIZE], other[SECRET_SIZE], digest[SECRET_DIGEST_SIZE];
     secret_make(secret);
@@ -129,7 +149,7 @@ int main(void)
     tcase_add_test(tests, test_unknown_user_takes_as_long_as_a_wrong_password);
     tcase_add_test(tests, test_composed_or_not_it_is_the_same);
     tcase_add_test(tests, test_length_is_counted_composed);
-    tcase_add_test(tests, test_lane_lets_everyone_through);
-    tcase_add_test(tests, test_secrets);
+    tcase_add_test(tests, test_lane_lets_everyone_through_and_no_more_at_once_than_it_is_wide);
+    tcase_add_test(tests, test_secret_matches_its_own_digest_and_no_other);
     return ring_run("password", tests);
 }

@@ -91,7 +91,7 @@ static const char *parameter_faults(const char *text)
     return told(errors, count);
 }
 
-START_TEST(test_types)
+START_TEST(test_value_has_the_type_that_is_asked_for)
 {
     compile("{'X':{'type':'string'}}");
     ck_assert_str_eq(faults("'a'"), "");
@@ -202,7 +202,7 @@ START_TEST(test_dates_have_limits)
 }
 END_TEST
 
-START_TEST(test_arrays)
+START_TEST(test_array_is_judged_by_its_length_and_each_of_its_items)
 {
     compile("{'X':{'type':'array','items':{'type':'integer'},'minItems':1,'maxItems':3,'uniqueItems':true}}");
     ck_assert_str_eq(faults("[]"), " too_few=1");
@@ -398,7 +398,7 @@ int main(void)
     Suite *suite = suite_create("schema");
     TCase *tests = tcase_create("schemas");
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, test_types);
+    tcase_add_test(tests, test_value_has_the_type_that_is_asked_for);
     tcase_add_test(tests, test_an_integral_real_is_an_integer);
     tcase_add_test(tests, test_numbers_have_limits);
     tcase_add_test(tests, test_lengths_count_code_points);
@@ -407,7 +407,7 @@ int main(void)
     tcase_add_test(tests, test_enum_and_const);
     tcase_add_test(tests, test_a_format_has_a_code_of_its_own);
     tcase_add_test(tests, test_dates_have_limits);
-    tcase_add_test(tests, test_arrays);
+    tcase_add_test(tests, test_array_is_judged_by_its_length_and_each_of_its_items);
     tcase_add_test(tests, test_every_fault_is_told_at_once);
     tcase_add_test(tests, test_an_unknown_member_is_told_at_its_parent_without_its_name);
     tcase_add_test(tests, test_pointers_are_escaped);

@@ -178,7 +178,7 @@ START_TEST(test_each_altered_character_is_refused)
 }
 END_TEST
 
-START_TEST(test_shapes)
+START_TEST(test_what_has_not_a_tokens_shape_is_refused)
 {
     char large[TOKEN_LIMIT + 100];
     struct caller given = someone();
@@ -576,7 +576,7 @@ static bool assertion_holds(const char *name, json_t *value)
     return held;
 }
 
-START_TEST(test_assertions)
+START_TEST(test_assertion_needs_each_claim_as_it_should_be)
 {
     json_int_t now = time(NULL);
     ck_assert(assertion_holds(NULL, NULL));
@@ -687,7 +687,7 @@ int main(void)
     tcase_add_test(tests, test_no_token_is_signed_that_would_not_verify);
     tcase_add_test(tests, test_claims_as_forged_here_are_good);
     tcase_add_test(tests, test_each_altered_character_is_refused);
-    tcase_add_test(tests, test_shapes);
+    tcase_add_test(tests, test_what_has_not_a_tokens_shape_is_refused);
     tcase_add_test(tests, test_oversized_token_is_refused_though_well_signed);
     tcase_add_test(tests, test_algorithm_is_never_the_tokens_choice);
     tcase_add_test(tests, test_none_with_a_signature_of_the_right_length);
@@ -703,7 +703,7 @@ int main(void)
     tcase_add_test(tests, test_another_issuers_verifier_refuses);
     tcase_add_test(tests, test_full_memory_only_costs_time);
     tcase_add_test(tests, test_threads_share_a_verifier);
-    tcase_add_test(tests, test_assertions);
+    tcase_add_test(tests, test_assertion_needs_each_claim_as_it_should_be);
     tcase_add_test(tests, test_assertion_lives_a_minute_by_its_own_clock_too);
     tcase_add_test(tests, test_assertion_header_and_names);
     tcase_add_test(tests, test_an_access_token_is_no_assertion_and_the_reverse);

@@ -152,7 +152,7 @@ static const struct {
     { ",;,", 406 },
 };
 
-START_TEST(test_accept)
+START_TEST(test_accept_that_takes_no_answer_of_ours_is_406)
 {
     header("Accept", accepts[_i].accept);
     ck_assert_int_eq(validate().status, accepts[_i].status);
@@ -174,7 +174,7 @@ static const struct {
     { "application/json+x", 415 },
 };
 
-START_TEST(test_content_type)
+START_TEST(test_body_of_another_media_type_or_charset_is_415)
 {
     headers[2].value = contents[_i].type;
     struct problem problem = validate();
@@ -251,8 +251,9 @@ int main(void)
     tcase_add_test(tests, test_every_bad_parameter_is_told);
     tcase_add_test(tests, test_bad_traceparent_is_no_reason_to_refuse);
     tcase_add_test(tests, test_version_is_asked_for);
-    tcase_add_loop_test(tests, test_accept, 0, sizeof accepts / sizeof *accepts);
-    tcase_add_loop_test(tests, test_content_type, 0, sizeof contents / sizeof *contents);
+    tcase_add_loop_test(tests, test_accept_that_takes_no_answer_of_ours_is_406, 0, sizeof accepts / sizeof *accepts);
+    tcase_add_loop_test(tests, test_body_of_another_media_type_or_charset_is_415, 0,
+                        sizeof contents / sizeof *contents);
     tcase_add_test(tests, test_compressed_body_is_refused);
     tcase_add_test(tests, test_body_is_json_within_bounds);
     tcase_add_test(tests, test_body_follows_the_schema);
