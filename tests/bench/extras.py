@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import cases
+import report
 from processes import rss
 
 WARM = 0.2
@@ -40,7 +41,7 @@ def list_pages(bench, size):
                                   {"X-Acting-Officer": "handl-1"} if role == "partner" else {})
                 request = bench.request(service, case)
                 # The least of three: a median of one is that of the machine's other business.
-                runs = [bench.generate(service, request, None, "-c", 1, "-w", WARM, seconds=min(1, bench.options.seconds))
+                runs = [bench.generate(service, request, None, "-c", 1, "-w", WARM, seconds=min(0.6, bench.options.seconds))
                         for _ in range(3)]
                 assert all(list(run["status"]) == ["200"] for run in runs), (role, path, query, runs)
                 label = query.split("=")[0] + ("=" + query.split("=")[1] if query[:5] in ("sort=", "state", "prote") else "")
@@ -49,25 +50,30 @@ def list_pages(bench, size):
 
 
 def logins_beside(bench, case, results):
-    """Half of saturation for a while, alone and with two logins a second."""
-    most = [r["most"]["good_per_second"] for r in results["cases"] if r["case"] == case.name][-1]
-    rows = bench.write("rows", "\n".join("\t".join(row) for row in case.all_rows) + "\n")
-    login = bench.cluster.credentials()["triage_2"]
-
-    posted = bench.write("login", "POST /v1/sessions HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n"
-                         + json.dumps(login, ensure_ascii=False))
-    with bench.serve() as service:
-        beside = subprocess.Popen([bench.tools / "open_loop", "-c", "4", "-r", "2", "-d", str(bench.options.seconds + 2),
-                                   "127.0.0.1", str(service.port), posted], stdout=subprocess.PIPE, text=True)
-        done = bench.generate(service, bench.request(service, case), rows, "-c", 4 * bench.options.connections,
-                              "-r", most / 2, "-w", 1)
-        done["logins"] = json.loads(beside.communicate()[0])
-    return done
+    """Half of saturation, alone and with two logins a second beside, for a pool as wide as the connections, and twice
+    that: what a thread for each connection is judged by."""
+    rate = [r["most"]["good_per_second"] for r in results["cases"] if r["case"] == case.name][-1] / 2
+    rows = bench.write("rows", report.table(case.all_rows))
+    login = bench.write("login", "POST /v1/sessions HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n"
+                        + json.dumps(bench.cluster.credentials()["triage_2"], ensure_ascii=False))
+    found = {}
+    for pool in (bench.options.pool, 2 * bench.options.pool):
+        with bench.serve(pool=pool) as service:
+            half = lambda: bench.generate(service, bench.request(service, case), rows, "-c",
+                                          4 * bench.options.connections, "-r", rate, "-w", 1)
+            alone = half()
+            beside = subprocess.Popen([bench.tools / "open_loop", "-c", "4", "-r", "2", "-d", str(bench.options.seconds + 2),
+                                       "127.0.0.1", str(service.port), login], stdout=subprocess.PIPE, text=True)
+            done = half()
+            logins = json.loads(beside.communicate()[0])
+            assert list(logins["status"]) == ["201"], logins
+        found[pool] = {"alone": alone, "beside": done, "logins": logins}
+    return found
 
 
 def overload(bench, case):
     """Peak by as many connections as may be in flight; then three times that rate by far more of them."""
-    rows = bench.write("rows", "\n".join("\t".join(row) for row in case.all_rows) + "\n")
+    rows = bench.write("rows", report.table(case.all_rows))
     in_flight = 2 * bench.options.pool
     with bench.serve(in_flight=in_flight) as service:
         peak = bench.generate(service, bench.request(service, case), rows, "-c", in_flight, "-w", 1)

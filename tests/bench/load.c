@@ -358,7 +358,8 @@ static void copies_end(void)
     }
 }
 
-/* Number r is the r-th of persons × kinds of need; neighbours are of different kinds, which take turns in deciding.
+/* Number r is the r-th of persons × kinds of need, none of which comes twice for a person; neighbours are of different
+   kinds, which take turns in deciding.
    id: md5('ready ' || r), need: md5('ready need ' || r). */
 static const char ready_sql[] =
     "CREATE TEMP TABLE ready AS WITH who AS MATERIALIZED ("
@@ -368,7 +369,7 @@ static const char ready_sql[] =
     "  FROM generate_series(0, %ld - 1) r, (SELECT count(*) FROM who) w)"
     " SELECT r, p.id AS person_id, p.agency_id, md5('ready ' || r)::uuid AS id, md5('ready need ' || r)::uuid AS need_id,"
     "  md5('ready certification ' || r)::uuid AS certification_id, c.code AS category_code"
-    " FROM places JOIN who p USING (at) JOIN need_categories c ON c.position = 1 + (r + round) %% 26;"
+    " FROM places JOIN who p USING (at) JOIN need_categories c ON c.position = 1 + (at + round) %% 26;"
     "INSERT INTO applications (id, person_id, agency_id, state, submitted_on, assigned_to, protected)"
     "  SELECT id, person_id, agency_id, 'ready_for_decision', current_date - 7, '%s', false FROM ready;"
     "INSERT INTO needs (id, application_id, person_id, category_code, status, proposed_by, concerns_child, requested_ore)"

@@ -31,13 +31,17 @@ def floor_of(result):
     return max(result["floor"]["pgbench"], result["floor"]["per_second"])
 
 
+def spaced(number):
+    return f"{number:,}".replace(",", " ")
+
+
 COLUMNS = ["case", "applicants", "a second", "floor", "of floor", "p50 ms", "p99 ms", "service µs", "bare µs", "PostgreSQL µs",
            "RSS MB"]
 
 
 def cells(result, empty_us):
     most, half, base = result["most"], result["half"], result["floor"]
-    return [result["case"], f"{result['size']:,}".replace(",", " "), f"{most['good_per_second']:.0f}",
+    return [result["case"], spaced(result["size"]), f"{most['good_per_second']:.0f}",
             f"{floor_of(result):.0f}", f"{most['good_per_second'] / floor_of(result):.2f}", f"{half['p50_us'] / 1000:.2f}",
             f"{half['p99_us'] / 1000:.2f}", f"{most['service_us']:.0f}", f"{base['cpu_us'] + empty_us:.0f}",
             f"{most['postgres_us']:.0f}", f"{most['rss']:.0f}"]
@@ -53,7 +57,7 @@ def line(result, results):
     row = cells(result, results["empty_us"])
     base = result["floor"]
     say("  ".join(f"{cell:>{len(name)}}" for name, cell in zip(COLUMNS, row))
-        + f"  ({base['pgbench']:.0f}, {base['per_second']:.0f})")
+        + f"  ({base['pgbench']:.0f}, {base['per_second']:.0f}; PostgreSQL {base['postgres_us']:.0f} µs)")
 
 
 def page_ratios(results):
@@ -77,11 +81,14 @@ def print_rest(results):
 
 def facts(results):
     """Sentences, for the table's foot."""
-    for size, done in results["logins"].items():
-        yield (f"With two logins a second beside, at half of saturation on {size} applicants: p50 {done['p50_us'] / 1000:.2f} ms,"
-               f" p99 {done['p99_us'] / 1000:.2f} ms ({done['p99_us'] / max(1, done['p50_us']):.1f} times).")
+    for size, pools in results["logins"].items():
+        for pool, done in pools.items():
+            times = {name: f"p50 {done[name]['p50_us'] / 1000:.2f} ms, p99 {done[name]['p99_us'] / 1000:.2f} ms"
+                     for name in ("alone", "beside")}
+            yield (f"At half of saturation on {spaced(size)} applicants, with {pool} database connections: {times['alone']};"
+                   f" with two logins a second beside: {times['beside']}.")
     for size, done in results["overload"].items():
-        yield (f"At three times saturation on {size} applicants: {done['goodput']:.0f} good answers a second, of"
+        yield (f"At three times saturation on {spaced(size)} applicants: {done['goodput']:.0f} good answers a second, of"
                f" {done['peak']:.0f} at the peak ({done['goodput'] / done['peak']:.2f}).")
     if ratios := page_ratios(results):
         worst = max(ratios, key=ratios.get)
