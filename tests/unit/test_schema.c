@@ -154,6 +154,21 @@ START_TEST(test_a_pattern_ends_where_the_text_ends)
 }
 END_TEST
 
+START_TEST(test_a_class_of_characters_holds_for_the_whole_text)
+{
+    compile("{'X':{'type':'string','pattern':'^[A-Z._å-]+$'}}");
+    ck_assert_str_eq(faults("'A._-Å'"), " pattern=^[A-Z._å-]+$");
+    ck_assert_str_eq(faults("'A._-å'"), "");
+    ck_assert_str_eq(faults("'A b'"), " pattern=^[A-Z._å-]+$");
+    compile("{'X':{'type':'string','pattern':'^[^a-c]+$'}}");
+    ck_assert_str_eq(faults("'xyzö'"), "");
+    ck_assert_str_eq(faults("'xyzöa'"), " pattern=^[^a-c]+$");
+    compile("{'X':{'type':'string','pattern':'^[a][^b]+$'}}");
+    ck_assert_str_eq(faults("'axyz'"), "");
+    ck_assert_str_eq(faults("'xyz'"), " pattern=^[a][^b]+$");
+}
+END_TEST
+
 START_TEST(test_a_pattern_that_works_too_long_fails_closed)
 {
     char text[64] = "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'";
@@ -403,6 +418,7 @@ int main(void)
     tcase_add_test(tests, test_numbers_have_limits);
     tcase_add_test(tests, test_lengths_count_code_points);
     tcase_add_test(tests, test_a_pattern_ends_where_the_text_ends);
+    tcase_add_test(tests, test_a_class_of_characters_holds_for_the_whole_text);
     tcase_add_test(tests, test_a_pattern_that_works_too_long_fails_closed);
     tcase_add_test(tests, test_enum_and_const);
     tcase_add_test(tests, test_a_format_has_a_code_of_its_own);
