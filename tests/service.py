@@ -54,9 +54,11 @@ class Client(requests.Session):
         self.asked = asked
 
     def share_token(self):
-        """Services of one cluster share key ring and issuer: a token that another suite asked for is as good, once its
-        sign-in is in this database too, and saves a password hash."""
-        kept = self.service.cluster.folder / ("token-" + digest(self.credentials))
+        """Services of one cluster share key ring and issuer, unless they have their own: a token that another suite asked for
+        is as good, once its sign-in is in this database too, and saves a password hash."""
+        signer = [self.service.settings.get(name) for name in ("UTVAG_ISSUER", "UTVAG_KEYS")]
+        own = [self.service.port] if any(value is not None for value in signer) else []
+        kept = self.service.cluster.folder / ("token-" + digest([self.credentials, signer, own]))
         if kept.exists() and time.time() - kept.stat().st_mtime < TOKEN_AGE:
             token = kept.read_text()
             self.service.sql("INSERT INTO sign_ins (id, principal_id, expires_at) VALUES (%s, %s, now() + interval '1 hour')"

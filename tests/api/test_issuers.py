@@ -342,6 +342,7 @@ def test_changed_keys_are_read_again(serving, tmp_path, keys):
         replace(tmp_path / "idp.json", [new])
         time.sleep(LOOK)
         assert code(ask(service, old)) == (401, "token_invalid"), "though it was remembered"
+        service.expects_error("issuer_keys_unreadable")
         (tmp_path / "idp.json").write_text("{")
         time.sleep(LOOK)
         assert service.log("issuer_keys_unreadable")
