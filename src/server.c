@@ -273,9 +273,8 @@ static void set_options(struct server *server, int fd, struct options *options)
     option(options, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)config->header_limit, NULL);
     option(options, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL);
     option(options, MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL); /* with 1, a missing Host is answered twice */
-    if (server->tls.certificate) {
-        option(options, MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls.certificate);
-        option(options, MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls.key);
+    if (server->tls.serves) {
+        option(options, MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, tls_retriever());
         option(options, MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES);
     }
     if (server->tls.client_ca) option(options, MHD_OPTION_HTTPS_MEM_TRUST, 0, server->tls.client_ca);
@@ -296,7 +295,7 @@ static bool start_framework(struct server *server, int fd)
     set_options(server, fd, &options);
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG;
-    if (server->tls.certificate) flags |= MHD_USE_TLS;
+    if (server->tls.serves) flags |= MHD_USE_TLS;
     server->running = ulfius_start_framework_with_mhd_options(instance, flags, options.list) == U_OK;
     if (!server->running) ulfius_clean_instance(instance);
     return server->running;

@@ -79,6 +79,44 @@ def test_ciphers_without_secrecy_or_integrity_are_refused(plain, cipher, taken):
     assert shakes_hands(plain, ssl.TLSVersion.TLSv1_2, cipher) is taken
 
 
+def served(service):
+    """The certificate that a new connection is shown."""
+    return ssl.get_server_certificate(("127.0.0.1", service.port)).replace("\n", "")
+
+
+def test_a_renewed_certificate_is_served_without_a_restart(serving, ours, tmp_path):
+    """The files are replaced one after the other, as certbot does; meanwhile, and where they are no pair, the old one serves."""
+    pem, key = tmp_path / "tls.pem", tmp_path / "tls.key"
+    pairs = [[path.read_text() for path in ours.issue(name)] for name in ("first", "second")]
+    pem.write_text(pairs[0][0])
+    key.write_text(pairs[0][1])
+    with serving(tls_certificate=pem, tls_key=key) as service, requests.Session() as open_before:
+        service.expected |= {"the certificate and the key are not a pair", "cannot read a PEM file"}
+        url = f"https://127.0.0.1:{service.port}/v1/api-info"
+        assert open_before.get(url, verify=str(ours.certificate), timeout=10).status_code == 200
+        first, second = (text.replace("\n", "") for text, _ in pairs)
+        assert served(service) == first
+        pem.write_text(pairs[1][0])
+        assert served(service) == first
+        key.write_text(pairs[1][1])
+        assert served(service) == second
+        assert open_before.get(url, verify=str(ours.certificate), timeout=10).status_code == 200
+        for broken in ("", "garbage", pairs[1][0][:300]):
+            pem.write_text(broken)
+            assert served(service) == second
+        pem.unlink()
+        assert served(service) == second
+        assert [line["level"] for line in service.log("a renewed certificate is served")] == ["info"]
+
+
+def test_a_key_of_another_certificate_stops_the_start(serving, ours):
+    certificate, _ = ours.issue("one")
+    _, key = ours.issue("other")
+    with pytest.raises(AssertionError, match="not a pair"):
+        with serving(tls_certificate=certificate, tls_key=key):
+            pass
+
+
 def test_plain_http_gets_no_answer(plain):
     with socket.create_connection(("127.0.0.1", plain.port), timeout=10) as connection:
         connection.sendall(b"GET /v1/api-info HTTP/1.1\r\nHost: a\r\n\r\n")
