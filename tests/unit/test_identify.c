@@ -2,6 +2,7 @@
 #include "utvag/identify.h"
 
 #include "tests/unit/ring.h"
+#include "utvag/token.h"
 
 static const enum role roles[] = { ROLE_DECISION_MAKER, ROLE_PARTNER };
 static struct contract_operation operation;
@@ -68,6 +69,34 @@ START_TEST(test_bearer_is_the_only_scheme)
 }
 END_TEST
 
+#define CERTIFICATE "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0"
+
+START_TEST(test_bound_token_comes_with_its_certificate)
+{
+    struct ring ring = ring_make();
+    struct arena *arena = arena_new(1 << 20);
+    struct token_verifier *verifier = token_verifier_new(ring.keys, "https://utvag.example");
+    struct service service = { .tokens = verifier };
+    struct caller given = { .id = "5f0c3d1e-7a41-4c2b-9d3e-0a1b2c3d4e5f", .certificate = CERTIFICATE };
+    const char *token = token_sign(ring.keys, "https://utvag.example", &given, arena);
+    headers[0] = (struct pair){ "Authorization", arena_text(arena, "Bearer %s", token) };
+    rq.header_count = 1, rq.service = &service, rq.arena = arena;
+    for (int i = 0; i < 2; i++) { /* the second comes from memory */
+        rq.certificate = CERTIFICATE;
+        ck_assert_int_eq(identify_caller(&rq).status, 0);
+        ck_assert(rq.caller.known);
+        rq.certificate = NULL;
+        stopped(identify_caller(&rq), 401, "token_invalid");
+        ck_assert(!rq.caller.known); /* whoever stole it takes nothing of hers */
+        rq.certificate = "AwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0";
+        stopped(identify_caller(&rq), 401, "token_invalid");
+    }
+    token_verifier_free(verifier);
+    arena_free(arena);
+    ring_drop(&ring);
+}
+END_TEST
+
 START_TEST(test_machine_of_an_agency_states_its_officer_when_it_writes)
 {
     rq.caller.machine = true;
@@ -123,6 +152,7 @@ int main(void)
     tcase_add_test(tests, test_other_roles_do_not);
     tcase_add_test(tests, test_open_operation_asks_nobody);
     tcase_add_test(tests, test_bearer_is_the_only_scheme);
+    tcase_add_test(tests, test_bound_token_comes_with_its_certificate);
     tcase_add_test(tests, test_machine_of_an_agency_states_its_officer_when_it_writes);
     tcase_add_loop_test(tests, test_officer_is_an_opaque_reference, 0, sizeof bad_officers / sizeof *bad_officers);
     tcase_add_test(tests, test_officer_of_the_token_cannot_be_changed);
