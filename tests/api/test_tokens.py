@@ -283,6 +283,12 @@ def test_machine_s_token_revoked_a_moment_ago(service):
     refused(service, token, "token_revoked", known=True)
 
 
+@pytest.mark.parametrize("step", [-1, 1])
+def test_epoch_that_is_not_the_holder_s(service, current, good, step):
+    """Raised, it makes every token of before void."""
+    refused(service, forged(current, good, epoch=good["epoch"] + step), "token_revoked", known=True)
+
+
 def test_sign_in_that_never_was(service, current, good):
     """Even with our signature."""
     refused(service, forged(current, good, sid="00000000-0000-4000-8000-000000000000"), "token_revoked", known=True)
@@ -321,6 +327,7 @@ ASSERTIONS = {
     "a life of 61 seconds": {"exp": 61}, "a life of a day": {"exp": 86400}, "a life of a day, unsaid": {"iat": None, "exp": 86400},
     "over": {"iat": -70, "nbf": -70, "exp": -10}, "over by now": {"iat": -60, "nbf": -60, "exp": 0},
     "no end": {"exp": None}, "begins later": {"iat": 600, "nbf": 600, "exp": 660}, "not yet": {"nbf": 600},
+    "issued later": {"iat": 600, "nbf": None, "exp": 660},
     "no jti": {"jti": None}, "empty jti": {"jti": ""}, "jti of a number": {"jti": 7}, "jti without end": {"jti": "x" * 129},
     "no sub": {"sub": None}, "no iss": {"iss": None},
     "somebody else's sub": {"sub": "00000000-0000-4000-8000-000000000000"},
