@@ -335,6 +335,32 @@ START_TEST(test_rotation_that_was_cut_short_goes_on)
 }
 END_TEST
 
+static void *rotate_once(void *context)
+{
+    char reason[256];
+    return keyring_rotate(context, reason, sizeof reason) ? context : NULL;
+}
+
+START_TEST(test_rotations_at_one_time_come_one_after_the_other)
+{
+    enum { AT_ONCE = 4 };
+    struct ring ring = ring_make();
+    pthread_t threads[AT_ONCE];
+    void *done;
+    size_t count;
+    for (int i = 0; i < AT_ONCE; i++) pthread_create(&threads[i], NULL, rotate_once, ring.folder);
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_join(threads[i], &done);
+        ck_assert_ptr_nonnull(done);
+    }
+    ring_reopen(&ring);
+    ck_assert_int_eq(keyring_version(ring.keys, KEY_ENCRYPTION), 1 + AT_ONCE);
+    keyring_signing(ring.keys, &count);
+    ck_assert_uint_eq(count, 3);
+    ring_drop(&ring);
+}
+END_TEST
+
 struct reading {
     struct keyring *keys;
     atomic_bool stop;
@@ -406,6 +432,7 @@ int main(void)
     tcase_add_test(tests, test_marks_that_are_no_version_are_refused);
     tcase_add_test(tests, test_folder_without_a_mark_is_completed);
     tcase_add_test(tests, test_rotation_that_was_cut_short_goes_on);
+    tcase_add_test(tests, test_rotations_at_one_time_come_one_after_the_other);
     tcase_add_test(tests, test_threads_read_while_keys_are_rotated);
     tcase_add_test(tests, test_missing_folder_says_so);
     tcase_set_timeout(tests, 60);
