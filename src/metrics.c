@@ -17,7 +17,7 @@ struct counter {
 
 struct metrics {
     const struct contract *contract;
-    _Atomic int in_flight;
+    _Atomic int in_flight, admitted;
     _Atomic uint64_t buckets[BUCKETS];
     _Atomic uint64_t spent_us;
     struct counter operations[]; /* one an operation, and a last one for what reached none */
@@ -58,7 +58,14 @@ void metrics_count(struct metrics *metrics, const struct request *rq, int status
 
 void metrics_in_flight(struct metrics *metrics, int change) { atomic_fetch_add(&metrics->in_flight, change); }
 
-int metrics_in_flight_now(const struct metrics *metrics) { return atomic_load(&metrics->in_flight); }
+bool metrics_admit(struct metrics *metrics, int most)
+{
+    if (atomic_fetch_add(&metrics->admitted, 1) < most) return true;
+    metrics_leave(metrics);
+    return false;
+}
+
+void metrics_leave(struct metrics *metrics) { atomic_fetch_sub(&metrics->admitted, 1); }
 
 static uint64_t value(const _Atomic uint64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
 
@@ -105,7 +112,7 @@ char *metrics_text(const struct metrics *metrics)
     write_answers(metrics, out);
     write_latency(metrics, out);
     fprintf(out, "# HELP utvag_in_flight Requests being answered.\n# TYPE utvag_in_flight gauge\nutvag_in_flight %d\n",
-            metrics_in_flight_now(metrics));
+            atomic_load(&metrics->in_flight));
     if (fclose(out) != 0) {
         free(text);
         return NULL;

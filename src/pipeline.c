@@ -17,10 +17,11 @@
 #include "utvag/validate.h"
 
 /* Above the limit a request is refused before anyone asks who calls. What is never limited, such as health, answers. */
-static struct problem shed(const struct request *rq)
+static struct problem shed(struct request *rq)
 {
-    bool over = metrics_in_flight_now(rq->service->metrics) > rq->service->config->in_flight;
-    if (!over || !rq->contract->limited) return PROBLEM_NONE;
+    if (!rq->contract->limited) return PROBLEM_NONE;
+    rq->admitted = metrics_admit(rq->service->metrics, rq->service->config->in_flight);
+    if (rq->admitted) return PROBLEM_NONE;
     return (struct problem){ .status = 503, .code = "overloaded", .retry_after = 1 };
 }
 
@@ -70,6 +71,7 @@ static const char *known_method(const struct request *rq)
 static void finish(struct request *rq, struct response *rs, const char *code)
 {
     rate_login_ended(rq);
+    if (rq->admitted) metrics_leave(rq->service->metrics);
     respond_finish(rq, rs);
     metrics_count(rq->service->metrics, rq, rs->status);
     struct timespec now;

@@ -69,6 +69,7 @@ struct request {
     const char *allow; /* what the path allows, for OPTIONS and 405 */
     bool head;         /* HEAD: the answer goes without its body */
     bool audited;      /* an audit row of this request is durable */
+    bool admitted;     /* it is one of the UTVAG_IN_FLIGHT that are carried out */
     struct rate_share rate;
     struct rate_login login;
     bool replayed;  /* the answer is the one that its Idempotency-Key got before */
