@@ -16,12 +16,19 @@ class Step:
 
 
 def read_log(text):
-    """The statements of the last transaction in a log whose lines begin with @PID."""
-    steps = []
-    for entry in re.split(r"^@\d+ ", text, flags=re.M)[1:]:
+    """The statements of the last request in a log whose lines begin with @ and their transaction; the service has other
+    transactions, of its own."""
+    steps, request = [], None
+    marks = re.split(r"^@(\S*) ", text, flags=re.M)[1:]
+    for transaction, entry in zip(marks[::2], marks[1::2]):
         entry = entry.rstrip("\n").replace("\n\t", "\n")
-        if found := re.match(r"LOG:  execute ([^:]+): (.*)", entry, re.S):
-            steps = ([] if found[1] == "enter" else steps) + [Step(found[2], [])]
+        found = re.match(r"LOG:  execute ([^:]+): (.*)", entry, re.S)
+        if found and found[1] == "enter":
+            steps, request = [], transaction
+        if transaction != request:
+            continue
+        if found:
+            steps.append(Step(found[2], []))
         elif entry.startswith("DETAIL:  parameters: ") and steps:
             for number, quoted in re.findall(r"\$(\d+) = (NULL|'(?:[^']|'')*')", entry):
                 assert int(number) == len(steps[-1].values) + 1

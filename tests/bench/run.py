@@ -53,7 +53,7 @@ class Bench:
             self.cluster.stop()
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.cluster.start("-c log_line_prefix='@%p ' " + " ".join(f"-c {n}={v}" for n, v in POSTGRES.items()))
+        self.cluster.start("-c log_line_prefix='@%v ' " + " ".join(f"-c {n}={v}" for n, v in POSTGRES.items()))
         if fresh:
             self.cluster.make_template()
             made.write_text(stamp.hexdigest())
