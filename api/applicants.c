@@ -1,4 +1,5 @@
 /* Applicants: the persons who seek support. Who sees whom is in 0003_persons.sql. */
+#include "api/minors.h"
 #include "utvag/resource.h"
 
 const struct operation applicants[] = {
@@ -6,7 +7,7 @@ const struct operation applicants[] = {
     { "createApplicant", resource_write, NULL, "create_applicant" },
     { "searchApplicants", resource_search, NULL, "search_applicants" },
     { "readApplicant", resource_read, "applicant_bodies", NULL },
-    { "updateApplicant", resource_merge, "applicant_bodies", "update_applicant" },
+    { "updateApplicant", minors_merge, "applicant_bodies", "update_applicant" },
     { "addApplicantIdentifier", resource_write, NULL, "add_applicant_identifier" },
     { 0 },
 };

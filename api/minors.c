@@ -5,6 +5,7 @@
 
 #include "utvag/db.h"
 #include "utvag/record.h"
+#include "utvag/resource.h"
 
 enum { YEARS = 18, DATE_SIZE = 16 };
 
@@ -28,20 +29,21 @@ static const char *text_of(const json_t *object, const char *name)
     return json_string_value(json_object_get(object, name));
 }
 
-static struct problem add_minors(struct request *rq, const json_t *births)
+/* Who is an adult on the day, each with the version of the record that says so. */
+static struct problem add_adults(struct request *rq, const json_t *births)
 {
     const char *on = text_of(births, "on");
-    json_t *minors = json_array();
+    json_t *adults = json_object();
     const json_t *person;
     size_t i;
-    bool fine = minors && on;
+    bool fine = adults && on;
     json_array_foreach(json_object_get(births, "persons"), i, person) {
         bool child = strcmp(text_of(person, "kind"), "child") == 0;
-        if (fine && minors_is_child(child, text_of(person, "birth_date"), on))
-            fine = json_array_append(minors, json_object_get(person, "id")) == 0;
+        if (fine && !minors_is_child(child, text_of(person, "birth_date"), on))
+            fine = json_object_set(adults, text_of(person, "id"), json_object_get(person, "version")) == 0;
     }
     if (!rq->json) rq->json = json_object();
-    fine = json_object_set_new(rq->json, "minors", minors) == 0 && fine;
+    fine = json_object_set_new(rq->json, "adults", adults) == 0 && fine;
     fine = fine && json_object_set_new(rq->json, "on", json_string(on)) == 0;
     return fine ? PROBLEM_NONE : problem(500, "out_of_memory");
 }
@@ -59,7 +61,44 @@ struct problem minors_settle(struct request *rq, const char *person_id)
     TRY(record_open(rq, rows.row[0].body, rows.row[0].length, &body, &length));
     json_t *births = json_loadb(body, length, 0, NULL);
     if (!births) return problem(500, "internal");
-    struct problem stop = add_minors(rq, births);
+    struct problem stop = add_adults(rq, births);
     json_decref(births);
     return stop;
+}
+
+/* The cases in which the patch's birth date makes the person an adult. */
+static struct problem add_adult_in(struct request *rq, const json_t *person)
+{
+    const char *birth_date = text_of(rq->json, "birth_date");
+    bool child = strcmp(text_of(person, "kind"), "child") == 0, fine = true;
+    json_t *adult_in = json_array();
+    const json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(person, "cases"), i, one)
+        if (!minors_is_child(child, birth_date, text_of(one, "on")))
+            fine = json_array_append(adult_in, json_object_get(one, "id")) == 0 && fine;
+    fine = json_object_set_new(rq->json, "adult_in", adult_in) == 0 && fine;
+    return fine ? PROBLEM_NONE : problem(500, "out_of_memory");
+}
+
+static struct problem settle_anew(struct request *rq)
+{
+    static const char sql[] = "page AS (SELECT id, version, body, key FROM person_cases($1::uuid))";
+    const char *const id = request_path(rq, "id");
+    struct statement statement = { .name = "person cases", .sql = sql, .silent = true };
+    struct rows rows;
+    if (!json_object_get(rq->json, "birth_date")) return PROBLEM_NONE;
+    TRY(db_run(rq, &statement, 1, &id, &rows));
+    if (!rows.count) return problem(404, "not_found");
+    json_t *person = json_loadb(rows.row[0].body, rows.row[0].length, 0, NULL);
+    if (!person) return problem(500, "internal");
+    struct problem stop = add_adult_in(rq, person);
+    json_decref(person);
+    return stop;
+}
+
+struct problem minors_merge(struct request *rq, struct response *rs)
+{
+    TRY(settle_anew(rq));
+    return resource_merge(rq, rs);
 }

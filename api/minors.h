@@ -11,6 +11,9 @@ bool minors_is_under_18(const char *birth_date, const char *on);
 bool minors_is_child(bool child, const char *birth_date, const char *on);
 
 /* Opens the birth dates of those whom the path's application concerns, and of person_id if not NULL, and puts into the
-   request's body `minors`, the ids of those under 18, and `on`, the day that counts. 404 where the caller sees no
-   such application. */
+   request's body `adults`, the ids of those who are 18, each with its record's version, and `on`, the day that counts.
+   404 where the caller sees no such application. */
 struct problem minors_settle(struct request *rq, const char *person_id) __attribute__((warn_unused_result));
+
+/* resource_merge of the path's person. A birth date that changes settles in which of her cases she is a child. */
+struct problem minors_merge(struct request *rq, struct response *rs);

@@ -352,6 +352,27 @@ def test_representative_cannot_certify_before_the_mandate(case):
         ("/representative_id", "mandate_not_in_force")}
 
 
+def test_mandate_that_has_ended_certifies_nothing_more(case):
+    """Also when its end was stated as a day to come, which no ended mandate has."""
+    person = ombud(case, until_on="2199-01-01")["id"]
+    case.need("food")
+    answer = case.partner.post(f"/representatives/{person}/end", json={"until_on": "2199-01-01"}, headers=keyed())
+    assert pointers(answer) == {("/until_on", "date_in_future")}
+    body = {"need_ids": case.ids(()), "representative_id": person, "statement": "Intyg."}
+    done(case.partner.post(case.path("certifications"), json=body, headers=keyed()), 201)
+    done(case.partner.post(f"/representatives/{person}/end", json={}, headers=keyed()))
+    answer = case.partner.post(case.path("certifications"), json=body, headers=keyed())
+    assert pointers(answer) == {("/representative_id", "mandate_not_in_force")}
+
+
+def test_mandate_that_is_past_or_to_come_certifies_nothing(case):
+    case.need("food")
+    for period in ({"from_on": "2020-01-01", "until_on": "2020-02-01"}, {"from_on": "2199-01-01"}):
+        body = {"need_ids": case.ids(()), "representative_id": ombud(case, **period)["id"], "statement": "Intyg."}
+        answer = case.partner.post(case.path("certifications"), json=body, headers=keyed())
+        assert pointers(answer) == {("/representative_id", "mandate_not_in_force")}
+
+
 def test_mandate_does_not_end_before_it_begins(case):
     body = {"mandate_code": "oral", "from_on": "2026-02-02", "until_on": "2026-02-01"}
     answer = case.partner.post(case.path("representatives"), json=body, headers=keyed())

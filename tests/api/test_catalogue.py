@@ -22,7 +22,16 @@ OWNERS_EYES = {
     "application_is_protected": {"utvag_case", "utvag_partner"},
     "lapse_needs": {"utvag_case", "utvag_partner"},
     "caller_sees_case": {"utvag_case", "utvag_partner"},
-    "lock_applications_of": {"utvag_case"},
+    "lock_applications_of": {"utvag_case", "utvag_partner"},
+    "decided_needs": {"utvag_case", "utvag_partner"},
+    "awaits_certification": {"utvag_case", "utvag_partner"},
+    "caller_signed_emergency": {"utvag_case", "utvag_partner"},
+    "settle_children": {"utvag_case", "utvag_partner"},
+    "settle_person": {"utvag_case", "utvag_partner"},
+    "person_cases": {"utvag_case", "utvag_partner"},
+    "caller_certified": {"utvag_case"},
+    "caller_proposed": {"utvag_case"},
+    "proposed_most": {"utvag_case"},
     "officer_may_see": {"utvag_case"},
     "staff_beside": {"utvag_case"},
     "is_case_worker": {"utvag_case"},
@@ -40,6 +49,7 @@ OWNERS_EYES = {
     "fill_access_list": set(),
     "same_persons": set(),
     "close_persons": set(),
+    "alike_persons": set(),
 }
 # What the service needs to look up who enters, and nothing else.
 ENTERING = {

@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
+from accounts import machine
 from casework import REASON, Case, codes, done, keyed, principal
+from people import personnummer
 
 
 @pytest.fixture
@@ -271,6 +273,78 @@ def test_a_later_assessment_lifts_the_obligation(case):
     case.ready("glasses").obligation("obliged").obligation("refused").decide()
 
 
+# What was proposed, and asked for ---------------------------------------------------------------------------------------
+
+
+def asked(case, requested_ore, outcome="granted", amount_ore=None):
+    """Glasses asked for at a price, and proposed."""
+    body = {"person_id": case.person, "category_code": "glasses", "requested_ore": requested_ore, "description": "Glasögon."}
+    case.needs["glasses"] = done(case.partner.post(case.path("needs"), json=body, headers=keyed()), 201)["id"]
+    case.submit().review().certify().eligible().obligation()
+    answer = case.worker.post(case.path("propose"), headers=keyed(),
+                              json={"reasoning": REASON, "lines": [case.line("glasses", outcome, amount_ore)]})
+    return answer
+
+
+def test_no_more_is_granted_than_was_proposed(case):
+    done(asked(case, 80_000, "partly_granted", 50_000))
+    for outcome in ("granted", "partly_granted"):
+        assert codes(case.try_decide(case.line("glasses", outcome, 50_001))) == {"above_proposal"}
+    case.decide(case.line("glasses", "partly_granted", 49_999))
+
+
+@pytest.mark.parametrize("outcome", ["refused", "referred"])
+def test_what_is_proposed_for_refusal_is_not_granted(case, outcome):
+    done(asked(case, 80_000, outcome))
+    assert codes(case.try_decide(case.line("glasses", amount_ore=1))) == {"above_proposal"}
+    case.act(case.decider, "return", {"message": "Pröva glasögonen en gång till."})
+    case.propose().decide()
+
+
+def test_returned_proposal_counts_no_more(case):
+    done(asked(case, 80_000, "granted", 80_000))
+    case.act(case.decider, "return", {"message": "För mycket."})
+    case.propose()  # 50 000
+    assert codes(case.try_decide(case.line("glasses", amount_ore=80_000))) == {"above_proposal"}
+
+
+def test_more_than_was_asked_for_is_proposed_first(case):
+    done(asked(case, 80_000, "granted", 90_000))
+    case.decide(case.line("glasses", amount_ore=90_000))
+
+
+def test_a_part_is_less_than_the_whole(case):
+    assert codes(asked(case, 50_000, "partly_granted", 50_000)) == {"not_in_part"}
+    case.propose()
+    assert codes(case.try_decide(case.line("glasses", "partly_granted", 50_000))) == {"not_in_part"}
+    case.decide(case.line("glasses", "partly_granted", 49_999))
+
+
+# People prepare ----------------------------------------------------------------------------------------------------------
+
+
+def test_machine_of_the_charity_prepares_nothing(service, case):
+    """Else a decision could pass whose preparation no natural person ever saw."""
+    _, client = machine(service, ["case_worker"])
+    child = case.child()
+    case.need("glasses", child).submit().review()
+    need = case.needs["glasses"]
+    tried = {
+        "certifications": {"need_ids": [need], "statement": "Intyg.", "evidence": "document"},
+        "obligation-assessments": {"need_id": need, "body_code": "municipal_social_services", "outcome": "not_obliged"},
+        "best-interest-assessments": {"person_id": child, "child_heard": "in_person", "outcome": "supports", "considerations": "Bra."},
+    }
+    for action, body in tried.items():
+        assert codes(client.post(case.path(action), json=body, headers=keyed())) == {"natural_person_required"}
+    assessment = {"person_id": child, "outcome": "direct", "exploited_in_sweden": True, "reason": REASON}
+    assert codes(client.post("/eligibility-assessments", json=assessment, headers=keyed())) == {"natural_person_required"}
+    case.certify().eligible(person=child).obligation().best_interest(child)
+    lines = [{"need_id": need, "outcome": "refused"}]
+    assert codes(client.post(case.path("propose"), json={"reasoning": REASON, "lines": lines}, headers=keyed())) == {"natural_person_required"}
+    told = {action["name"]: action["blocked_by"] for action in case.read(client)["actions"]}
+    assert all("natural_person_required" in told[name] for name in [*tried, "propose"])
+
+
 # Double grants -----------------------------------------------------------------------------------------------------------
 
 def again(case, *categories):
@@ -315,6 +389,59 @@ def test_same_identity_number_at_another_agency_is_stopped(service):
     answer = elsewhere.try_decide()
     assert codes(answer) == {"possible_double_grant"}
     assert "701063" not in answer.text
+
+
+ALIKE = {
+    "name and birth date": ({"given_name": "Ádna", "family_name": "Lind", "birth_date": "1991-02-03"},
+                            {"given_name": "adna", "family_name": "Berg", "birth_date": "1991-02-03"}),
+    "telephone": ({"phone": "070-174 06 91"}, {"phone": "+46701740691"}),
+}
+
+
+@pytest.mark.parametrize("alike", ALIKE)
+def test_somebody_alike_at_another_agency_is_stopped(service, alike):
+    """Nobody needs a number here: whoever may be the same is asked about, and a reason lets it pass."""
+    here, there = ALIKE[alike]
+    Case(service, **here).ready("glasses").decide()
+    elsewhere = Case(service, "partner_other", **there).ready("glasses")
+    assert codes(elsewhere.try_decide()) == {"possible_double_grant"}
+    elsewhere.decide(**exception("double_grant"))
+
+
+def test_the_same_name_on_another_birth_date_is_another(service):
+    Case(service, given_name="Vilja", family_name="Sten", birth_date="1991-02-03").ready("glasses").decide()
+    Case(service, "partner_other", given_name="Vilja", family_name="Sten", birth_date="1991-02-04").ready("glasses").decide()
+
+
+def test_twins_who_ask_together_are_two(service, case):
+    twins = [case.child(given_name=name, family_name="Tvilling", birth_date="2019-05-05") for name in ("Kim", "Lo")]
+    for twin in twins:
+        case.need("clothes", twin, name=twin)
+    case.submit().review().certify().obligation()
+    for twin in twins:
+        case.eligible("second_generation", twin).best_interest(twin)
+    case.propose().decide()
+
+
+def replace_number(client, person, number):
+    path = "/applicants/" + person
+    old = done(client.get(path))["identifiers"][0]["id"]
+    body = {"kind": "personnummer", "number": number, "replaces_id": old}
+    answer = client.post(path + "/identifiers", json=body, headers=keyed(**{"If-Match": client.get(path).headers["ETag"]}))
+    assert answer.status_code in (200, 201), answer.text
+
+
+def test_correcting_the_number_does_not_make_another_person(service):
+    number, *others = (personnummer("19880305") for _ in range(3))
+    first = Case(service, identifiers=[{"kind": "personnummer", "number": number}]).ready("glasses")
+    first.decide()
+    second = Case(service, "partner_other", identifiers=[{"kind": "personnummer", "number": number}]).ready("glasses")
+    assert codes(second.try_decide()) == {"possible_double_grant"}
+    for case, other in zip((first, second), others):
+        replace_number(case.partner, case.person, other)
+    assert codes(second.try_decide()) == {"possible_double_grant"}
+    found = done(service.as_("case_worker").post("/applicants/search", json={"identifier": {"number": number}}))
+    assert found["applicants"] == []
 
 
 def test_two_needs_of_a_kind_for_one_person_are_stopped(case):

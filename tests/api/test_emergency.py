@@ -255,3 +255,193 @@ def test_reading_a_grant_while_waiting_for_information(case):
     assert case.read()["state"] == "information_requested"
     case.act(case.partner, "answer-information", {"message": "Storlek 110."})
     assert case.read()["state"] == "submitted"
+
+
+# One person alone, and no further ------------------------------------------------------------------------------------------
+
+
+def settled(service, outcome, amount_ore=30_000):
+    """A case whose food was decided, and is reconsidered."""
+    case = Case(service).ready("food")
+    case.decide(case.line("food", outcome, amount_ore), client=case.other_decider)
+    done(case.reconsider("food"))
+    return case
+
+
+@pytest.mark.parametrize("outcome", ["granted", "refused"])
+def test_what_another_decided_is_not_overturned_at_night(service, outcome):
+    case = settled(service, outcome)
+    told = next(a for a in case.read(case.decider)["actions"] if a["name"] == "emergency-grants")
+    assert told["blocked_by"] == ["decision_stands"]
+    assert codes(case.try_emergency("food", amount_ore=1)) == {"decision_stands"}
+    case.act(case.partner, "withdraw")
+    assert case.read()["needs"][0]["status"] == outcome
+
+
+def test_another_need_may_be_granted_while_one_is_reconsidered(service):
+    case = settled(service, "granted").need("medicine")
+    told = next(a for a in case.read(case.decider)["actions"] if a["name"] == "emergency-grants")
+    assert told["allowed"]
+    case.emergency("medicine")
+
+
+def test_at_night_nobody_gets_more_than_was_asked_for(service):
+    case = Case(service)
+    body = {"person_id": case.person, "category_code": "food", "requested_ore": 10_000, "description": "Mat."}
+    case.needs["food"] = done(case.partner.post(case.path("needs"), json=body, headers=keyed()), 201)["id"]
+    case.submit()
+    assert codes(case.try_emergency("food", amount_ore=10_001)) == {"above_request"}
+    case.emergency("food", amount_ore=10_000)
+
+
+def superseded(service):
+    """A night's grant that a later decision replaced before anybody looked at it."""
+    case = Case(service).need("food").need("education").submit()
+    grant = case.emergency("food")
+    case.review().certify().eligible().obligation().propose("education").decide(case.line("education"), client=case.other_decider)
+    done(case.reconsider("food", client=case.other_decider))
+    case.propose("food").decide(case.line("food", "refused"))
+    assert done(case.decider.get("/emergency-grants/" + grant["id"]))["superseded_by"]
+    return case, grant["id"]
+
+
+def test_superseded_grant_still_waits_for_another(service):
+    case, grant = superseded(service)
+    age(case, 8)
+    assert codes(Case(service).need("medicine").submit().try_emergency("medicine")) == {"ratification_overdue"}
+    assert codes(case.ratify(grant, case.decider)) == {"four_eyes_required"}
+    done(case.ratify(grant))
+    Case(service).need("medicine").submit().emergency("medicine")
+
+
+def certified(case, grant):
+    return done(case.decider.get("/emergency-grants/" + grant))["certified"]
+
+
+def test_what_was_certified_before_the_need_changed_certifies_no_grant(service):
+    case = Case(service).need("medicine").submit().certify()
+    path = "/needs/" + case.needs["medicine"]
+    tag = case.partner.get(path).headers["ETag"]
+    done(case.partner.patch(path, json={"category_code": "food"}, headers=keyed(**{"If-Match": tag})))
+    grant = case.emergency("medicine")["id"]
+    assert not certified(case, grant)
+    done(case.ratify(grant))
+    age(case, 15)
+    assert codes(Case(service).need("clothes").submit().try_emergency("clothes")) == {"ratification_overdue"}
+    case.certify("medicine")
+    assert certified(case, grant)
+
+
+def test_certification_that_had_expired_certifies_no_grant(service):
+    case = Case(service).need("food").submit().certify(certified_on="2001-01-01", expires_on="2001-01-02")
+    grant = case.emergency("food")["id"]
+    assert not certified(case, grant)
+    case.certify()
+    assert certified(case, grant)
+
+
+def certify(case, *names, client=None):
+    body = {"need_ids": case.ids(names), "statement": "Intyget finns i akten.", "evidence": "document"}
+    return (client or case.partner).post(case.path("certifications"), json=body, headers=keyed())
+
+
+def told_of_certifying(case, client=None):
+    return next(a["blocked_by"] for a in case.read(client or case.partner)["actions"] if a["name"] == "certifications")
+
+
+@pytest.mark.parametrize("state", ["withdrawn", "dismissed", "closed"])
+def test_night_is_certified_also_when_the_case_has_ended(service, state):
+    """The actor is blocked until it is."""
+    case = Case(service).need("food").submit()
+    if state != "closed":
+        case.need("education")
+    done(case.ratify(case.emergency("food")["id"]))
+    if state == "withdrawn":
+        case.act(case.partner, "withdraw")
+    else:
+        case.act(case.worker, *(("dismiss", {"reason_code": "lapsed"}) if state == "dismissed" else ("close",)))
+    assert case.read()["state"] == state and told_of_certifying(case) == []
+    if state != "closed":
+        assert codes(certify(case, "education")) == {"invalid_transition"}
+    age(case, 15)
+    done(certify(case, "food"), 201)
+    assert told_of_certifying(case) == ["invalid_transition"]
+    assert codes(certify(case, "food")) == {"invalid_transition"}
+    Case(service).need("medicine").submit().emergency("medicine")
+
+
+def both_roles(service, client):
+    service.sql("UPDATE principals SET roles = '{case_worker,decision_maker}' WHERE id = %s", principal(client))
+    client.asked = None  # a new token
+    return client
+
+
+def test_whoever_certified_does_not_ratify(service, case):
+    both = both_roles(service, service.as_("case_worker_2"))
+    grant = case.emergency("food")["id"]
+    done(certify(case, "food", client=both), 201)
+    assert codes(case.ratify(grant, both)) == {"four_eyes_required"}
+    done(case.ratify(grant))
+
+
+def test_whoever_granted_or_ratified_does_not_certify(service):
+    case = Case(service).need("food").submit()
+    actor, other = (both_roles(service, service.as_(name)) for name in ("case_worker_2", "decision_maker_2"))
+    grant = case.emergency("food", client=actor)["id"]
+    assert told_of_certifying(case, actor) == ["four_eyes_required"]
+    assert codes(certify(case, "food", client=actor)) == {"four_eyes_required"}
+    done(case.ratify(grant, other))
+    assert codes(certify(case, "food", client=other)) == {"four_eyes_required"}
+    assert not certified(case, grant)
+    case.certify("food")
+    assert certified(case, grant)
+
+
+def test_what_the_actor_certified_before_certifies_nothing(service):
+    case = Case(service).need("food").submit()
+    actor = both_roles(service, service.as_("case_worker_2"))
+    done(certify(case, "food", client=actor), 201)
+    assert case.emergency("food", client=actor)["certified"] is False
+
+
+def another_for(case):
+    """One more application for the same person."""
+    second = object.__new__(Case)
+    second.__dict__.update(case.__dict__)
+    second.id = done(case.partner.post("/applications", json={"person_id": case.person}, headers=keyed()), 201)["id"]
+    second.needs = {}
+    return second
+
+
+def test_cap_is_the_persons_whatever_the_application(service):
+    case = Case(service).need("food").submit()
+    case.emergency("food", amount_ore=60_000)
+    second = another_for(case).need("medicine").submit()
+    assert codes(second.try_emergency("medicine", amount_ore=40_001)) == {"emergency_case_cap"}
+    assert codes(second.try_emergency("medicine", amount_ore=40_001, client=case.other_decider)) == {"emergency_case_cap"}
+    second.emergency("medicine", amount_ore=40_000)
+    age(case, 31), age(second, 31)
+    another_for(case).need("clothes").submit().emergency("clothes", amount_ore=90_000, client=service.as_("decision_maker_2"))
+
+
+def test_cap_is_the_persons_at_any_agency(service):
+    number = {"identifiers": [{"kind": "samordningsnummer", "number": "701063-2391"}]}
+    Case(service, **number).need("food").submit().emergency("food", amount_ore=60_000)
+    elsewhere = Case(service, "partner_other", **number).need("medicine").submit()
+    assert codes(elsewhere.try_emergency("medicine", amount_ore=40_001)) == {"emergency_case_cap"}
+
+
+def test_two_actors_at_once_do_not_pass_the_persons_cap(service):
+    case = Case(service).need("food").submit()
+    second = another_for(case).need("medicine").submit()
+    answers = []
+    jobs = [(case, "food", case.decider), (second, "medicine", case.other_decider)]
+    for _, _, client in jobs:
+        client.get("/codes/bodies")
+    threads = [threading.Thread(target=lambda c=c, n=n, d=d: answers.append(c.try_emergency(n, amount_ore=80_000, client=d).status_code))
+               for c, n, d in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [201, 409]

@@ -329,3 +329,59 @@ def test_birth_date_reaches_no_table(service, case):
     held = service.sql("SELECT string_agg(t::text, '') FROM (SELECT n::text FROM needs n UNION ALL SELECT a::text"
                        " FROM applications a UNION ALL SELECT p::text FROM persons p) AS t (t)")[0][0]
     assert "2017-09-13" not in held
+
+
+def change_birth_date(case, birth_date, person=None, kind="applicants"):
+    path = f"/{kind}/{person or case.person}"
+    tag = case.partner.get(path).headers["ETag"]
+    done(case.partner.patch(path, json={"birth_date": birth_date}, headers=keyed(**{"If-Match": tag})))
+
+
+def concerned(case):
+    return [need["concerns_child"] for need in case.read()["needs"]]
+
+
+def test_birth_date_that_is_corrected_settles_who_is_a_child_anew(case):
+    case.ready("glasses")
+    tag = case.tag(case.decider)
+    change_birth_date(case, "2015-01-01")
+    assert concerned(case) == [True]
+    assert case.try_decide(tag=tag).status_code == 412  # who was about to decide looks again
+    assert codes(case.try_decide()) == {"best_interest_missing"}
+    change_birth_date(case, "1990-01-01")
+    assert concerned(case) == [False]
+    case.decide()
+
+
+def test_correcting_another_member_settles_nothing(case):
+    case.ready("glasses")
+    version = case.read()["version"]
+    path = "/applicants/" + case.person
+    tag = case.partner.get(path).headers["ETag"]
+    done(case.partner.patch(path, json={"notes": "Föredrar telefon."}, headers=keyed(**{"If-Match": tag})))
+    assert concerned(case) == [False] and case.read()["version"] == version
+
+
+def test_decided_need_is_settled_too_since_it_may_be_reconsidered(case):
+    case.ready("glasses").decide()
+    change_birth_date(case, "2015-01-01")
+    done(case.reconsider("glasses"))
+    assert codes(try_propose(case)) == {"best_interest_missing"}
+
+
+def test_child_whose_birth_date_goes_is_a_child(case):
+    grown = case.child(birth_date="1999-01-01")
+    case.need("glasses", grown).submit()
+    assert concerned(case) == [False]
+    change_birth_date(case, None, grown, "children")
+    assert concerned(case) == [True]
+
+
+def test_who_is_a_child_counts_on_the_day_the_case_came_in(case, service):
+    """Not on the day of the correction."""
+    case.need("glasses").submit()
+    service.sql("UPDATE applications SET submitted_on = '2020-06-01' WHERE id = %s", case.id)
+    change_birth_date(case, "2002-06-02")
+    assert concerned(case) == [True]
+    change_birth_date(case, "2002-06-01")
+    assert concerned(case) == [False]

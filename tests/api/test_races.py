@@ -170,3 +170,31 @@ def test_many_work_with_one_case_and_none_is_lost(service):
     assert {answer.status_code for answer in answers} == {200, 201}
     assert case.read()["version"] == before + len(calls)
     assert len(case.read()["needs"]) == 6
+
+
+# A child is never missed ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attempt", range(25))
+def test_need_for_a_child_that_comes_while_the_case_is_submitted_concerns_one(service, attempt):
+    case = Case(service).need("glasses")
+    child = case.child()
+    body = {"person_id": child, "category_code": "pram", "description": "Vagn."}
+    submitted, added = together(
+        lambda: case.partner.post(case.path("submit"), json={}, headers=keyed()),
+        lambda: case.partner.post(case.path("needs"), json=body, headers=keyed()))
+    done(submitted), done(added, 201)
+    told = {need["category_code"]: need["concerns_child"] for need in case.read()["needs"]}
+    assert told["pram"] is True
+
+
+@pytest.mark.parametrize("attempt", range(25))
+def test_birth_date_that_changes_while_the_case_is_submitted_is_not_missed(service, attempt):
+    case = Case(service).need("glasses")
+    path = "/applicants/" + case.person
+    tag = case.partner.get(path).headers["ETag"]
+    submitted, changed = together(
+        lambda: case.partner.post(case.path("submit"), json={}, headers=keyed()),
+        lambda: case.partner.patch(path, json={"birth_date": "2015-01-01"}, headers=keyed(**{"If-Match": tag})))
+    done(submitted), done(changed)
+    assert case.read()["needs"][0]["concerns_child"] is True

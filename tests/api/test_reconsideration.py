@@ -2,7 +2,7 @@
 
 import pytest
 
-from casework import Case, codes, done
+from casework import Case, codes, done, keyed, principal
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_named_needs_only_are_opened(case):
 def test_reconsidering_a_grant_is_no_double_grant(case):
     case.ready("glasses").decide()
     done(case.reconsider("glasses"))
-    case.propose("glasses").decide(case.line("glasses", amount_ore=60_000))
+    case.propose("glasses").decide(case.line("glasses", amount_ore=40_000))
 
 
 def test_an_undecided_application_is_not_reconsidered(case):
@@ -95,9 +95,43 @@ def test_four_eyes_hold_again(service, case):
     case.ready("glasses").decide(case.line("glasses", "refused"))
     done(case.reconsider("glasses"))
     both = service.as_("case_worker_2")
-    from casework import principal
     service.sql("UPDATE principals SET roles = '{case_worker,decision_maker}' WHERE id = %s", principal(both))
     both.asked = None
     case.propose("glasses", worker=both)
     assert codes(case.try_decide(client=both)) == {"four_eyes_required"}
     case.decide()
+
+
+def both_roles(service, client):
+    service.sql("UPDATE principals SET roles = '{case_worker,decision_maker}' WHERE id = %s", principal(client))
+    client.asked = None  # a new token
+    return client
+
+
+def test_whoever_proposed_does_not_reconsider(service, case):
+    """Else she could have her own proposal tried until somebody grants it."""
+    both = both_roles(service, service.as_("case_worker_2"))
+    case.need("glasses").need("food").submit().review().certify().eligible().obligation()
+    case.propose("glasses").propose("food", worker=both).decide(case.line("glasses", "refused"), case.line("food", "refused"))
+
+    def told():
+        return next(a for a in case.read(both)["actions"] if a["name"] == "reconsider")
+
+    assert told()["allowed"]
+    assert codes(case.reconsider("food", client=both)) == {"four_eyes_required"}
+    done(case.reconsider("glasses", client=both))
+    case.propose("glasses").decide(case.line("glasses", "refused"))
+    alone = Case(service).need("food").submit().review().certify().eligible().obligation().propose("food", worker=both)
+    alone.decide()
+    blocked = next(a for a in alone.read(both)["actions"] if a["name"] == "reconsider")
+    assert blocked["blocked_by"] == ["four_eyes_required"]
+    done(alone.reconsider("food"))
+
+
+def test_need_that_is_reconsidered_keeps_what_it_asks(case):
+    case.ready("glasses").decide()
+    done(case.reconsider("glasses"))
+    path = "/needs/" + case.needs["glasses"]
+    tag = case.partner.get(path).headers["ETag"]
+    answer = case.partner.patch(path, json={"category_code": "housing"}, headers=keyed(**{"If-Match": tag}))
+    assert codes(answer) == {"decision_stands"}

@@ -91,11 +91,18 @@ def test_machine_of_an_agency_names_its_officer(service):
 def test_machine_of_the_charity_registers_nobody_whom_it_would_hide(service):
     """It has no officer who could be on the access list, and none is asked of it in vain."""
     _, machine = accounts.machine(service, ["case_worker"])
-    body = family(certification={"evidence": "document"})
+    body = family()
+    del body["certification"]
     done(register(machine, body), 201)
     answer = register(machine, body | {"person": {"protection": "unknown"}})
     assert (answer.status_code, [e["code"] for e in answer.json()["errors"]]) == (409, ["protected_needs_officer"])
     assert "X-Acting-Officer" not in answer.text
+
+
+def test_machine_of_the_charity_certifies_nothing(service):
+    _, machine = accounts.machine(service, ["case_worker"])
+    answer = register(machine, family(certification={"evidence": "document"}))
+    assert (answer.status_code, [e["code"] for e in answer.json()["errors"]]) == (409, ["natural_person_required"])
 
 
 def test_children_and_certification_may_be_absent(partner):
