@@ -11,7 +11,7 @@ enum { TRIP_STEPS = 4, STEP_PIECES = 5 };
 
 /* One query of a pipeline, and what came of it. */
 struct step {
-    const char *name; /* prepared under it */
+    const char *name;             /* prepared under it */
     const char *sql[STEP_PIECES]; /* put together only where it must be prepared; NULL: nothing */
     size_t count;
     const char *const *values;
