@@ -25,6 +25,20 @@ def together(*calls):
     return answers
 
 
+def while_uncommitted(service, statements, call):
+    """The answer to a call that was made when the statements had run and were not committed yet."""
+    answers = []
+    with service.connect() as connection:
+        with connection.transaction():
+            for statement, *values in statements:
+                connection.execute(statement, values or None)
+            thread = threading.Thread(target=lambda: answers.append(call()))
+            thread.start()
+            thread.join(0.5)
+    thread.join()
+    return answers[0]
+
+
 def certification(case):
     return done(case.partner.get(case.path("certifications")))["certifications"][0]["id"]
 
