@@ -132,11 +132,12 @@ END $$;
 -- at the same time learn nothing either, right or wrong. Those that are right count for nothing, however many at once.
 -- `passed`: the password was right, and so was the code if there was one. Whom nobody knows (NULL) goes the same way.
 CREATE FUNCTION judge_login(holder uuid, passed boolean, terms jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE kept credentials;
+DECLARE kept credentials; holds boolean := passed;
 BEGIN
     SELECT * INTO kept FROM credentials WHERE principal_id = holder FOR UPDATE;
     IF NOT FOUND OR kept.locked_until > clock_timestamp() THEN RETURN false; END IF;
-    IF NOT passed OR NOT second_factor_holds(kept, terms) THEN
+    IF passed THEN holds := second_factor_holds(kept, terms); END IF; -- which uses up a code
+    IF NOT holds THEN
         PERFORM count_failure(kept);
         RETURN false;
     END IF;
