@@ -56,7 +56,7 @@ class Cluster:
             "UTVAG_PORT": "0",
             "UTVAG_ADMIN_PORT": "-1",
             # All suites share one address and few accounts; test_rates.py sets its own.
-            "UTVAG_RATE_PER_MINUTE": "0",
+            "UTVAG_RATE_PER_MINUTE": "1000000",  # as many as there may be: the headers are there, and nobody meets them
             "UTVAG_FAILED_LOGINS_PER_MINUTE": "0",
             "UTVAG_ISSUER": "https://test.utvag.example",
         }

@@ -91,8 +91,6 @@ class Exchange:
         if len(requests.Request("GET", self.base_url + case.path, params=case.query).prepare().url) > LONGEST:
             return
         self.sent += 1
-        if self.broken(case) == ["body"] and isinstance(case.body, schemathesis.core.NotSet) and self.may_lack_body():
-            return  # "not true to the contract", but a body that may be left out is
         if self.acts:  # a machine of an agency states for whom it acts, which no schema asks of a person
             case.headers.setdefault("X-Acting-Officer", builders.OFFICER)
         if not self.broken(case):
@@ -106,9 +104,6 @@ class Exchange:
         except (AssertionError, BaseExceptionGroup) as failure:
             text = "\n".join(map(str, getattr(failure, "exceptions", (failure,))))
             self.failures.setdefault(text[:60], text)
-
-    def may_lack_body(self):
-        return not contract.resolve(self.operation.raw.get("requestBody", {})).get("required")
 
     def authorization(self):
         """In each request, and not in the session, from which the check of ignored_auth would take it."""
@@ -132,7 +127,10 @@ class Exchange:
         return [place.value for place, part in case.meta.components.items() if part.mode.is_negative] or ["method"]
 
     def beside(self, case):
-        """A draw that breaks one branch of a oneOf may meet another: a body that is true after all may be accepted."""
+        """A draw that breaks one branch of a oneOf may meet another, and one that leaves out a body that may be absent breaks
+        nothing at all: what is true after all may be accepted."""
+        if self.broken(case) == ["method"] and case.method.upper() == self.operation.method:
+            return [schemathesis.checks.negative_data_rejection]
         if self.broken(case) != ["body"] or contract.JSON not in self.operation.bodies:
             return []
         met = formats.validator(self.operation.bodies[contract.JSON]["schema"]).is_valid(case.body)
