@@ -8,50 +8,65 @@
 #include "utvag/blind.h"
 #include "utvag/config.h"
 #include "utvag/db.h"
+#include "utvag/digest.h"
 #include "utvag/password.h"
 #include "utvag/rate.h"
 #include "utvag/record.h"
 #include "utvag/resource.h"
 #include "utvag/respond.h"
 
-/* Drawn from the MAC key, the record and the version that is approved: nobody without the key ring can make it, and a
-   repetition under the same Idempotency-Key gets the token that the lost answer had. */
-static const char *invitation_token(struct request *rq)
+enum { CHANCE_BYTES = 16, CHANCE_HEX = 2 * CHANCE_BYTES + 1 };
+
+/* Drawn from the MAC key, the record, and chance that is kept with the answer: nobody without the key ring can make it, no
+   caller can choose what it is drawn from, and a repetition under the same Idempotency-Key gets the token that the lost
+   answer had. */
+static const char *invitation_token(struct request *rq, const char *drawn_from)
 {
     unsigned char mac[BLIND_BYTES];
-    const char *of = arena_text(rq->arena, "%s %d", request_path(rq, "id"), request_version(rq));
+    const char *of = arena_text(rq->arena, "%s %s", request_path(rq, "id"), drawn_from);
     char *token = arena_alloc(rq->arena, SECRET_SIZE);
     if (!of || !token || !blind_mac(rq->service->keyring, "invitation", of, strlen(of), mac)) return NULL;
     base64url_encode(mac, sizeof mac, token);
     return token;
 }
 
-static struct problem answer(struct request *rq, struct response *rs, const struct row *row, const char *token)
+static bool show_token(struct request *rq, json_t *invitation)
+{
+    const char *drawn_from = json_string_value(json_object_get(invitation, "drawn_from"));
+    const char *token = drawn_from ? invitation_token(rq, drawn_from) : NULL;
+    json_object_del(invitation, "drawn_from");
+    return token && json_object_set_new(invitation, "token", json_string(token)) == 0;
+}
+
+static struct problem answer(struct request *rq, struct response *rs, const struct row *row)
 {
     const char *text;
     size_t length;
     TRY(record_open(rq, row->body, row->length, &text, &length));
     json_t *body = json_loadb(text, length, 0, NULL);
     json_t *invitation = json_object_get(body, "invitation");
-    if (json_is_object(invitation)) json_object_set_new(invitation, "token", json_string(token));
-    respond_json(rq, rs, 200, body);
+    bool shown = !json_is_object(invitation) || show_token(rq, invitation);
+    if (shown) respond_json(rq, rs, 200, body);
     json_decref(body);
     rs->etag = respond_etag(rq, row->version, text, length);
-    return PROBLEM_NONE;
+    return shown ? PROBLEM_NONE : problem(500, "out_of_memory");
 }
 
 struct problem approve_with_invitation(struct request *rq, struct response *rs)
 {
-    const char *token = invitation_token(rq);
+    unsigned char chance[CHANCE_BYTES];
+    char drawn_from[CHANCE_HEX], digest[SECRET_DIGEST_SIZE];
+    digest_random(chance, sizeof chance);
+    digest_hex(chance, sizeof chance, drawn_from);
+    const char *token = invitation_token(rq, drawn_from);
     if (!token) return problem(500, "out_of_memory");
-    char digest[SECRET_DIGEST_SIZE];
     secret_digest(token, digest);
-    json_t *body = json_pack("{s:s}", "invitation_digest", digest);
+    json_t *body = json_pack("{s:s, s:s}", "invitation_digest", digest, "drawn_from", drawn_from);
     struct rows rows;
     struct problem stop = resource_call(rq, body, &rows);
     json_decref(body);
     TRY(stop);
-    return rows.count ? answer(rq, rs, &rows.row[0], token) : problem(404, "not_found");
+    return rows.count ? answer(rq, rs, &rows.row[0]) : problem(404, "not_found");
 }
 
 /* Accepting ------------------------------------------------------------------------------------------------------ */

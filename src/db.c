@@ -76,10 +76,11 @@ static const char replay_sql[] =
     "  THEN 'same' ELSE 'other' END AS key FROM vault.idempotency_keys k WHERE k.principal_id = (SELECT caller()) AND k.operation = $1 AND k.key = $2"
     "  AND k.created_at > now() - interval '24 hours')";
 
-/* The MAC of what the key is for: the same key with another path or body, or for another officer, is a mistake. */
+/* The MAC of what the key is for: the same key with another path, version or body, or for another officer, is a mistake. */
 static const char *request_mac(struct request *rq)
 {
-    const char *head = arena_text(rq->arena, "%s %s ", rq->caller.officer ? rq->caller.officer : "", rq->url);
+    const char *version = request_header(rq, "If-Match"), *officer = rq->caller.officer;
+    const char *head = arena_text(rq->arena, "%s %s %s\n", officer ? officer : "", rq->url, version ? version : "");
     size_t length = head ? strlen(head) : 0;
     char *all = head ? arena_alloc(rq->arena, length + rq->body_length) : NULL;
     unsigned char mac[BLIND_BYTES];

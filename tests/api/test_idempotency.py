@@ -135,7 +135,7 @@ def test_old_keys_are_cleared_away(service, partner, key):
     service.sql("UPDATE vault.idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = %s", key["Idempotency-Key"])
     with service.connect() as connection:
         connection.execute("SET ROLE utvag_app")
-        assert connection.execute("SELECT forget_expired()").fetchone()[0] >= 1
+        connection.execute("SELECT forget_expired()")  # unless the service did so in this very minute
     left = {kept for (kept,) in service.sql("SELECT key FROM vault.idempotency_keys")}
     assert key["Idempotency-Key"] not in left and fresh["Idempotency-Key"] in left
 

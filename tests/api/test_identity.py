@@ -163,6 +163,21 @@ def test_repeated_approval_gives_the_same_invitation(service):
     assert accept(service, second.json(), password="hundra hungriga hästar").status_code == 200
 
 
+def test_approval_is_repeated_for_the_version_that_was_approved_only(service):
+    asked = ask_user(service, ["case_worker"])
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    assert service.as_("admin_2").post(path(asked) + "/approve", headers=tag(service, asked) | key).status_code == 200
+    for version in range(2, 6):
+        again = service.as_("admin_2").post(path(asked) + "/approve", headers={"If-Match": f'"{version}"'} | key)
+        assert (again.status_code, again.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_what_an_invitation_was_drawn_from_is_not_told(service):
+    asked = ask_user(service, ["case_worker"])
+    approved = service.as_("admin_2").post(path(asked) + "/approve", headers=tag(service, asked))
+    assert set(approved.json()["invitation"]) == {"token", "expires_at"}
+
+
 def test_database_itself_lets_no_administrator_give_a_role(service):
     asked = ask_user(service, ["case_worker"])
     with service.connect() as connection:
