@@ -81,7 +81,7 @@ static struct problem replace_client_keys(struct request *rq, struct response *r
     static const struct statement statement = {
         .name = "replace_client_keys",
         .sql = "page AS (SELECT r.* FROM use_assertion($1::uuid, $2, $3::bytea, $4::bigint) u,"
-               " LATERAL replace_client_keys(u.id, $5::jsonb) r)",
+               " LATERAL replace_client_keys(u.id, $2, $5::jsonb) r)",
     };
     struct holder holder;
     struct client_proof proof;

@@ -18,8 +18,9 @@ static char *text_of(const struct step *step)
 static bool send_step(const struct config *config, struct connection *connection, struct step *step)
 {
     int count = (int)step->count;
-    bool by_name = config->prepare && connection->prepared_count + 1 < CONNECTION_STATEMENTS;
-    if (!by_name || !connection_has_prepared(connection, step->name)) {
+    bool prepared = config->prepare && connection_has_prepared(connection, step->name);
+    bool by_name = prepared || (config->prepare && connection->prepared_count + 1 < CONNECTION_STATEMENTS);
+    if (!prepared) {
         char *text = text_of(step);
         bool sent =
             text && (by_name ? PQsendPrepare(connection->pg, step->name, text, count, NULL)

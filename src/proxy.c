@@ -30,14 +30,28 @@ static const char *last_forwarded(const struct request *rq)
     return value ? value + strspn(value, " \t") : NULL;
 }
 
+void proxy_address_text(int family, const void *bytes, char out[ADDRESS_SIZE])
+{
+    enum { MAPPED_PREFIX = 12 }; /* bytes before the IPv4 address (RFC 4291, 2.5.5.2) */
+    const unsigned char *from = bytes;
+    if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)bytes)) {
+        family = AF_INET;
+        from += MAPPED_PREFIX;
+    }
+    if (!inet_ntop(family, from, out, ADDRESS_SIZE)) out[0] = '\0';
+}
+
 const char *proxy_client_address(const struct request *rq, const char *connected)
 {
     if (!is_listed(rq->service->config->proxies, connected)) return connected;
     const char *stated = last_forwarded(rq);
-    unsigned char bytes[16];
-    if (!stated || (inet_pton(AF_INET, stated, bytes) != 1 && inet_pton(AF_INET6, stated, bytes) != 1))
-        return connected;
-    return stated;
+    struct in6_addr bytes;
+    char text[ADDRESS_SIZE];
+    int family = stated && strchr(stated, ':') ? AF_INET6 : AF_INET;
+    if (!stated || inet_pton(family, stated, &bytes) != 1) return connected;
+    proxy_address_text(family, &bytes, text);
+    const char *copy = arena_copy(rq->arena, text, strlen(text));
+    return copy ? copy : connected;
 }
 
 /* Certificates --------------------------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ struct peer {
     struct watch watch;
     struct arena *arena;
     struct MHD_Connection *connection;
-    char address[INET6_ADDRSTRLEN];
+    char address[ADDRESS_SIZE];
     char certificate[TLS_THUMBPRINT]; /* "" until one was shown and found good */
     bool answering;
 };
@@ -54,20 +54,14 @@ struct peer {
 /* ulfius hides the connection from the callback; the thread knows it from the request line on. */
 static _Thread_local struct peer *current;
 
-/* The whole address: ulfius' copy cuts IPv6. An IPv4 address mapped into IPv6 is told as IPv4. */
+/* The whole address: ulfius' copy cuts IPv6. */
 static void write_address(struct peer *peer)
 {
     const struct sockaddr *from =
         MHD_get_connection_info(peer->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-    const void *bytes = &((const struct sockaddr_in *)(const void *)from)->sin_addr;
-    int family = from->sa_family;
-    if (family == AF_INET6) {
-        const struct in6_addr *wide = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
-        bool mapped = IN6_IS_ADDR_V4MAPPED(wide);
-        family = mapped ? AF_INET : AF_INET6;
-        bytes = mapped ? wide->s6_addr + 12 : wide->s6_addr;
-    }
-    if (!inet_ntop(family, bytes, peer->address, sizeof peer->address)) peer->address[0] = '\0';
+    const void *narrow = &((const struct sockaddr_in *)(const void *)from)->sin_addr;
+    const void *wide = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+    proxy_address_text(from->sa_family, from->sa_family == AF_INET6 ? wide : narrow, peer->address);
 }
 
 static struct peer *peer_new(struct server *server, struct MHD_Connection *connection)

@@ -329,14 +329,27 @@ def test_keys_that_are_not_right_leave_those_of_now(service):
     assert client.sign_in(assertion).status_code == 200, "nor was the assertion used up"
 
 
-def test_replaced_at_one_time_one_after_the_other(service):
+def test_of_those_who_replace_by_one_key_at_one_time_one_does(service):
     _, client = keyed_machine(service, ["auditor"])
     new = [jwts.Key() for _ in range(6)]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda key: replace(client, key), new))
-    assert {answer.status_code for answer in answers} <= {200, 401} and 200 in {answer.status_code for answer in answers}
+    assert sorted(answer.status_code for answer in answers) == [200] + 5 * [401]
     left = service.sql("SELECT kid FROM client_keys WHERE principal_id = %s", client.id)
-    assert len(left) == 1 and left[0][0] in [key.kid for key, answer in zip(new, answers) if answer.status_code == 200]
+    assert left == [(key.kid,) for key, answer in zip(new, answers) if answer.status_code == 200]
+
+
+def test_key_that_is_being_replaced_replaces_nothing(service):
+    _, client = keyed_machine(service, ["auditor"])
+    with service.connect() as connection, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with connection.transaction():
+            connection.execute("SELECT FROM principals WHERE id = %s FOR UPDATE", [client.id])
+            late = pool.submit(replace, client, jwts.Key("thief"))
+            time.sleep(0.5)
+            connection.execute("UPDATE client_keys SET kid = 'owner-new' WHERE principal_id = %s", [client.id])
+        answer = late.result()
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
+    assert service.sql("SELECT kid FROM client_keys WHERE principal_id = %s", client.id) == [("owner-new",)]
 
 
 # -- what a refusal tells ---------------------------------------------------------------------------------------------

@@ -86,6 +86,12 @@ def test_only_our_proxy_speaks_for_others(serving):
         assert service.anyone().get("/api-info", headers=seen_as("192.0.2.1")).status_code == 429
 
 
+def test_one_client_has_one_bucket_however_its_address_is_written(slow):
+    until_refused(lambda: slow.anyone().get("/api-info", headers=seen_as("::ffff:192.0.2.44")), 100)
+    assert slow.anyone().get("/api-info", headers=seen_as("192.0.2.44")).status_code == 429
+    assert slow.anyone().get("/api-info", headers=seen_as("::ffff:192.0.2.45")).status_code == 200
+
+
 @pytest.mark.parametrize("stated", ["", "nonsense", "192.0.2.1:80", "192.0.2.1, "])
 def test_a_proxy_that_says_nothing_usable_stands_for_itself(slow, stated):
     one = slow.anyone().get("/api-info", headers={"X-Forwarded-For": stated})
