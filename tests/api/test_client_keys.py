@@ -383,7 +383,7 @@ def test_unknown_client_and_wrong_key_take_the_same_time(keyed):
             begun = time.perf_counter()
             keyed.sign_in(assertion)
             times.append(time.perf_counter() - begun)
-    known, unknown = (statistics.median(times) for times in spent)
+    known, unknown = (statistics.quantiles(times, n=10)[0] for times in spent)  # the least disturbed by what else runs
     assert abs(known - unknown) < 0.25 * max(known, unknown)
 
 

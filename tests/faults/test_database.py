@@ -99,6 +99,7 @@ def kept(service, key):
 
 def test_the_service_outlives_an_absence_of_postgresql(proxied):
     partner, anyone, process = proxied.as_("partner", "handl-1"), proxied.anyone(), proxied.process.pid
+    partner.ask_token()  # one that need not be renewed while nobody can
     assert partner.get("/children").status_code == 200
     proxied.proxy.stop()
     away = partner.get("/children")
