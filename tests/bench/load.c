@@ -374,6 +374,10 @@ static const char ready_sql[] =
     "  SELECT id, person_id, agency_id, 'ready_for_decision', current_date - 7, '%s', false FROM ready;"
     "INSERT INTO needs (id, application_id, person_id, category_code, status, proposed_by, concerns_child, requested_ore)"
     "  SELECT need_id, id, person_id, category_code, 'proposed', '%s', false, 50000 FROM ready;"
+    "INSERT INTO proposals (id, application_id, proposed_by)"
+    "  SELECT md5('ready proposal ' || r)::uuid, id, '%s' FROM ready;"
+    "INSERT INTO proposal_lines (proposal_id, need_id, application_id, outcome, amount_ore)"
+    "  SELECT md5('ready proposal ' || r)::uuid, need_id, id, 'granted', 50000 FROM ready;"
     "INSERT INTO certifications (id, application_id, evidence, certified_on, expires_on, recorded_by)"
     "  SELECT certification_id, id, 'own_knowledge', current_date - 7, current_date + 80, '%s' FROM ready;"
     "INSERT INTO certification_needs SELECT certification_id, need_id, id, 1 FROM ready;"
@@ -387,7 +391,7 @@ static void ready_make(PGconn *pg, long ready, long applicants)
     long persons = ready < applicants ? ready : applicants;
     char sql[sizeof ready_sql + 256];
     const char *worker = load.workers[0];
-    snprintf(sql, sizeof sql, ready_sql, persons, ready, worker, worker, worker, worker, worker);
+    snprintf(sql, sizeof sql, ready_sql, persons, ready, worker, worker, worker, worker, worker, worker);
     command(pg, sql);
 }
 
