@@ -81,7 +81,7 @@ static struct problem replace_client_keys(struct request *rq, struct response *r
     static const struct statement statement = {
         .name = "replace_client_keys",
         .sql = "page AS (SELECT r.* FROM use_assertion($1::uuid, $2, $3::bytea, $4::bigint) u,"
-               " LATERAL replace_client_keys(u.id, $2, $5::jsonb) r)",
+               " LATERAL replace_client_keys(u.id, $6::int, $5::jsonb) r)",
     };
     struct holder holder;
     struct client_proof proof;
@@ -90,8 +90,9 @@ static struct problem replace_client_keys(struct request *rq, struct response *r
     TRY(client_authenticate(rq, &holder, &proof));
     TRY(client_keys_read(rq, &keys));
     json_t *body = json_pack("{s:s, s:o}", "client_id", holder.id, "key_ids", client_keys_names(keys));
-    const char *const values[] = { holder.id, proof.key, proof.digest, proof.ends, client_keys_text(rq, keys) };
-    struct problem stop = values[4] ? db_login(rq, &statement, 5, values, &rows) : problem(500, "out_of_memory");
+    const char *text = client_keys_text(rq, keys), *epoch = arena_text(rq->arena, "%d", holder.epoch);
+    const char *const values[] = { holder.id, proof.key, proof.digest, proof.ends, text, epoch };
+    struct problem stop = text && epoch ? db_login(rq, &statement, 6, values, &rows) : problem(500, "out_of_memory");
     if (!stop.status && !rows.count) stop = db_refuse(rq, problem(401, "invalid_client"));
     if (!stop.status) {
         rate_login_passed(rq);

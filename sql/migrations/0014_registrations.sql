@@ -1,5 +1,5 @@
 -- Registrations: whether a need is a child's hangs on the child, not on how the need names her, and a refusal says where in
--- the body it is. And times of change that do not lie before those of creation.
+-- the body it is. An identity number stands once with a person. And times of change do not lie before those of creation.
 
 SET LOCAL ROLE utvag_owner;
 
@@ -15,7 +15,15 @@ BEGIN
     END IF;
 END $$;
 
--- place: the pointer of a record, with %s for its number where there are several.
+CREATE FUNCTION person_has_number(person uuid, identifier uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM vault.blind_tokens mine
+        JOIN vault.blind_tokens other ON other.token = mine.token AND other.index = mine.index
+        WHERE mine.record_id = identifier AND mine.index = 'identity_number'
+            AND other.person_id = person AND other.record_id <> identifier)
+$$;
+
+-- place: the pointer of a record, with %s for its number where there are several. Whoever adds a number to somebody holds the
+-- lock of her row (lock_person), so that two at once see each other.
 CREATE FUNCTION insert_identifiers(person uuid, records jsonb, place text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE record jsonb;
 BEGIN
@@ -29,6 +37,9 @@ BEGIN
         FROM jsonb_to_record(record) AS i (id uuid, kind text, identity_level text, dormant boolean, valid_from date,
             valid_until date, sealed bytea);
         PERFORM vault.store(record, person);
+        IF person_has_number(person, (record->>'id')::uuid) THEN
+            PERFORM refuse_rule(format(place, at), 'identifier_exists');
+        END IF;
     END LOOP;
 END $$;
 
@@ -112,6 +123,7 @@ DECLARE
     need jsonb;
     app applications;
     broken text;
+    inner_base text;
 BEGIN
     PERFORM register_person(body->'person', 'applicant');
     FOR at IN 0 .. jsonb_array_length(children) - 1 LOOP
@@ -136,6 +148,9 @@ EXCEPTION
     WHEN integrity_constraint_violation THEN
         GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
         PERFORM refuse_rule(base, broken);
+    WHEN SQLSTATE 'UV423' THEN
+        GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME, inner_base = PG_EXCEPTION_DETAIL;
+        PERFORM refuse_rule(base || inner_base, broken);
     WHEN SQLSTATE 'UV422' THEN
         GET STACKED DIAGNOSTICS broken = PG_EXCEPTION_DETAIL;
         RAISE EXCEPTION 'member' USING ERRCODE = 'UV422', DETAIL = base || broken;
@@ -180,6 +195,6 @@ BEGIN
       AND EXISTS (SELECT FROM applications a WHERE a.id = application AND a.state IN ('withdrawn', 'dismissed'));
 END $$;
 
-GRANT EXECUTE ON FUNCTION insert_identifiers TO utvag_partner, utvag_case;
+GRANT EXECUTE ON FUNCTION insert_identifiers, person_has_number, refuse_rule TO utvag_partner, utvag_case;
 
 CALL guard_tables();

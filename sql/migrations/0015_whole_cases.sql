@@ -9,13 +9,15 @@ SET LOCAL ROLE utvag_owner;
 
 -- Whether the caller is on the list of every protected person concerned. Asked for protected cases only, row by row: not
 -- inlined or hashed; the cost is measured, and tells the planner to walk an index in the list's order. The applicant is
--- given, since the row may be too new to be found.
-CREATE FUNCTION caller_sees_case(application uuid, applicant uuid) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
-    COST 5000 SET search_path = public, vault, pg_temp AS $$
+-- given, since the row may be too new to be found. Each look-up stands on its own, and none
+-- comes after the first person whom the caller does not see: lists ask it of every protected case that they pass.
+CREATE FUNCTION caller_sees_case(application uuid, applicant uuid) RETURNS boolean LANGUAGE plpgsql STABLE
+    SECURITY DEFINER COST 5000 SET search_path = public, vault, pg_temp AS $$
 BEGIN
-    RETURN NOT EXISTS (SELECT FROM persons p
-        WHERE p.id = ANY (ARRAY(SELECT n.person_id FROM needs n WHERE n.application_id = application UNION SELECT applicant))
-            AND p.protected AND NOT caller_is_listed(p.id));
+    RETURN NOT EXISTS (SELECT FROM (
+            SELECT applicant UNION ALL SELECT n.person_id FROM needs n WHERE n.application_id = application) AS concerned (id)
+        WHERE (SELECT p.protected FROM persons p WHERE p.id = concerned.id)
+            AND (SELECT count(*) FROM access_list l WHERE l.person_id = concerned.id AND l.officer = caller_officer()) = 0);
 END $$;
 
 CREATE OR REPLACE FUNCTION application_is_protected(application uuid) RETURNS boolean LANGUAGE plpgsql STABLE
@@ -262,16 +264,18 @@ CREATE FUNCTION emit_relation(r relations) RETURNS void LANGUAGE sql AS $$
     SELECT emit(r.id, r.agency_id, EXISTS (SELECT FROM persons p WHERE p.id IN (r.person_id, r.related_person_id) AND p.protected))
 $$;
 
+-- Of persons as they are once their rows are locked: one who became protected while the lock was waited for is as one who is not
+-- there.
 CREATE OR REPLACE FUNCTION create_relation(subject uuid, body jsonb, expected int) RETURNS SETOF outcome LANGUAGE plpgsql AS $$
 DECLARE
     relation uuid := (body->>'id')::uuid;
     person uuid := (body->>'person_id')::uuid;
     related uuid := (body->>'related_person_id')::uuid;
 BEGIN
+    PERFORM FROM persons p WHERE p.id IN (person, related) ORDER BY p.id FOR NO KEY UPDATE;
     PERFORM require_code('/kind', 'relation-kinds', body->>'kind');
     PERFORM require_person('/person_id', person);
     PERFORM require_person('/related_person_id', related);
-    PERFORM FROM persons p WHERE p.id IN (person, related) ORDER BY p.id FOR NO KEY UPDATE;
     INSERT INTO relations (id, person_id, related_person_id, agency_id, kind, access, deceased, from_on, until_on, sealed)
     SELECT relation, person, related, p.agency_id, r.kind, coalesce(r.access, 'unknown'), coalesce(r.deceased, false),
         r.from_on, r.until_on, r.sealed
@@ -314,25 +318,6 @@ BEGIN
     DELETE FROM vault.data_keys k WHERE k.record_id = subject;
     DELETE FROM relations r WHERE r.id = subject;
     RETURN QUERY SELECT subject, old.version, NULL::text, NULL::text;
-END $$;
-
--- Numbers ------------------------------------------------------------------------------------------------------------
--- That a number stands once with a person was lost where 0014 made this function anew beside 0012.
-CREATE OR REPLACE FUNCTION insert_identifiers(person uuid, records jsonb, place text) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE record jsonb;
-BEGIN
-    FOR at IN 0 .. jsonb_array_length(records) - 1 LOOP
-        record := records->at;
-        IF (record->>'valid_until')::date < (record->>'valid_from')::date THEN
-            PERFORM refuse_member(format(place, at) || '/valid_until', 'identifier_ends_after_it_begins');
-        END IF;
-        INSERT INTO identifiers (id, person_id, kind, identity_level, dormant, valid_from, valid_until, sealed)
-        SELECT i.id, person, i.kind, i.identity_level, coalesce(i.dormant, false), i.valid_from, i.valid_until, i.sealed
-        FROM jsonb_to_record(record) AS i (id uuid, kind text, identity_level text, dormant boolean, valid_from date,
-            valid_until date, sealed bytea);
-        PERFORM vault.store(record, person);
-        PERFORM refuse_repeated_number(person, (record->>'id')::uuid);
-    END LOOP;
 END $$;
 
 -- What was there before ----------------------------------------------------------------------------------------------

@@ -2,13 +2,13 @@
 
 SET LOCAL ROLE utvag_owner;
 
--- Every token and sign-in before it is void: a key may be replaced because somebody else has it. A definer, since the login
--- role changes no principal; called in one statement with use_assertion, which found the client active and its key known.
-CREATE FUNCTION replace_client_keys(client uuid, keys jsonb) RETURNS SETOF outcome
+-- Every token and sign-in before it is void: a key may be replaced because somebody else has it. So of two who replace by the
+-- same key, the second comes too late: epoch is what it was when her key was found, and each replacement raises it. A definer,
+-- since the login role changes no principal; called in one statement with use_assertion, which found the client active.
+CREATE FUNCTION replace_client_keys(client uuid, epoch int, keys jsonb) RETURNS SETOF outcome
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, vault, pg_temp AS $$
 BEGIN
-    -- Two that replace at one time come one after the other.
-    PERFORM FROM principals WHERE id = client AND kind = 'client' AND status = 'active' FOR UPDATE;
+    PERFORM FROM principals WHERE id = client AND kind = 'client' AND status = 'active' AND token_epoch = epoch FOR UPDATE;
     IF NOT FOUND THEN RETURN; END IF;
     DELETE FROM client_keys WHERE principal_id = client;
     PERFORM store_client_keys(client, keys);

@@ -1,6 +1,7 @@
 """Machine clients with keys of their own: what they register, and how they sign in with it (RFC 7523)."""
 
 import concurrent.futures
+import json
 import secrets
 import statistics
 import time
@@ -340,16 +341,19 @@ def test_of_those_who_replace_by_one_key_at_one_time_one_does(service):
 
 
 def test_key_that_is_being_replaced_replaces_nothing(service):
+    """Nor where its owner gives the new one the old one's name."""
     _, client = keyed_machine(service, ["auditor"])
+    new = [{"kid": client.key.kid, "public_pem": "the owner's new one"}]
     with service.connect() as connection, concurrent.futures.ThreadPoolExecutor(1) as pool:
         with connection.transaction():
-            connection.execute("SELECT FROM principals WHERE id = %s FOR UPDATE", [client.id])
+            connection.execute("SELECT replace_client_keys(id, token_epoch, %s) FROM principals WHERE id = %s",
+                               [json.dumps(new), client.id])
             late = pool.submit(replace, client, jwts.Key("thief"))
             time.sleep(0.5)
-            connection.execute("UPDATE client_keys SET kid = 'owner-new' WHERE principal_id = %s", [client.id])
         answer = late.result()
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
-    assert service.sql("SELECT kid FROM client_keys WHERE principal_id = %s", client.id) == [("owner-new",)]
+    left = service.sql("SELECT kid, public_pem FROM client_keys WHERE principal_id = %s", client.id)
+    assert left == [(client.key.kid, "the owner's new one")]
 
 
 # -- what a refusal tells ---------------------------------------------------------------------------------------------
