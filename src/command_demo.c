@@ -15,6 +15,7 @@
 #include "utvag/password.h"
 #include "utvag/principal.h"
 #include "utvag/token.h"
+#include "utvag/turns.h"
 
 /* empty: nobody yet. foreign: somebody who is not of the demo, and nobody who is. accounts: the demo's people are there,
    loaded: its cases too. */
@@ -160,11 +161,13 @@ static bool play(struct demo *demo)
     if (!migrate_verify(service->config->database_url, true)) return false;
     service->tokens = token_verifier_new(service->keyring, service->config->issuer);
     service->metrics = metrics_new(service->contract);
+    service->turns = turns_new(service->config->in_flight, service->config->turn_wait_ms);
     service->db = db_open(service->config);
-    bool fine = service->tokens && service->metrics && service->db &&
+    bool fine = service->tokens && service->metrics && service->turns && service->db &&
                 demo_play(service, json_object_get(demo->script, "steps"), demo->people);
     if (service->db) db_close(service->db);
     if (service->metrics) metrics_free(service->metrics);
+    turns_free(service->turns);
     if (service->tokens) token_verifier_free(service->tokens);
     return fine && owner_run(demo->owner, loaded_sql);
 }

@@ -12,6 +12,7 @@
 #include "utvag/rate.h"
 #include "utvag/server.h"
 #include "utvag/token.h"
+#include "utvag/turns.h"
 
 /* Blocked in every thread, so that only signal_wait takes them. */
 static void signals_block(sigset_t *set)
@@ -31,15 +32,17 @@ static bool service_open(struct service *service)
     if (!migrate_verify(config->database_url, config->demo)) return false;
     service->tokens = token_verifier_new(service->keyring, config->issuer);
     service->metrics = metrics_new(service->contract);
+    service->turns = turns_new(service->config->in_flight, service->config->turn_wait_ms);
     service->rate = rate_new(config);
     service->db = db_open(config);
-    return service->tokens && service->metrics && service->rate && service->db;
+    return service->tokens && service->metrics && service->turns && service->rate && service->db;
 }
 
 static void service_close(struct service *service)
 {
     if (service->db) db_close(service->db);
     if (service->metrics) metrics_free(service->metrics);
+    turns_free(service->turns);
     rate_free(service->rate);
     if (service->tokens) token_verifier_free(service->tokens);
     issuers_free(service->issuers);

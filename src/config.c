@@ -42,6 +42,7 @@ static const struct setting settings[] = {
     { "FAILED_LOGINS_PER_MINUTE", PLACE(failed_logins_per_minute), NUMBER, 0, 1000000, "10" },
     { "PROXIES", PLACE(proxies), TEXT, 0, 0, NULL },
     { "IN_FLIGHT", PLACE(in_flight), NUMBER, 1, 100000, "256" },
+    { "TURN_WAIT_MS", PLACE(turn_wait_ms), NUMBER, 1, 60000, "500" },
     { "LOGINS", PLACE(logins), NUMBER, 1, 64, "2" },
     { "HEADER_LIMIT", PLACE(header_limit), SIZE, 4096, 1L << 20, "12288" },
     { "BODY_LIMIT", PLACE(body_limit), SIZE, 1024, 64L << 20, "1048576" },

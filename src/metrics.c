@@ -17,7 +17,7 @@ struct counter {
 
 struct metrics {
     const struct contract *contract;
-    _Atomic int in_flight, admitted;
+    _Atomic int in_flight;
     _Atomic uint64_t buckets[BUCKETS];
     _Atomic uint64_t spent_us;
     struct counter operations[]; /* one an operation, and a last one for what reached none */
@@ -57,15 +57,6 @@ void metrics_count(struct metrics *metrics, const struct request *rq, int status
 }
 
 void metrics_in_flight(struct metrics *metrics, int change) { atomic_fetch_add(&metrics->in_flight, change); }
-
-bool metrics_admit(struct metrics *metrics, int most)
-{
-    if (atomic_fetch_add(&metrics->admitted, 1) < most) return true;
-    metrics_leave(metrics);
-    return false;
-}
-
-void metrics_leave(struct metrics *metrics) { atomic_fetch_sub(&metrics->admitted, 1); }
 
 static uint64_t value(const _Atomic uint64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
 

@@ -14,13 +14,15 @@
 #include "utvag/rate.h"
 #include "utvag/respond.h"
 #include "utvag/router.h"
+#include "utvag/turns.h"
 #include "utvag/validate.h"
 
-/* Above the limit a request is refused before anyone asks who calls. What is never limited, such as health, answers. */
+/* Above the limit a request waits for its turn, and is refused before anyone asks who calls. What is never limited, such as
+   health, answers. */
 static struct problem shed(struct request *rq)
 {
     if (!rq->contract->limited) return PROBLEM_NONE;
-    rq->admitted = metrics_admit(rq->service->metrics, rq->service->config->in_flight);
+    rq->admitted = turns_take(rq->service->turns);
     if (rq->admitted) return PROBLEM_NONE;
     return (struct problem){ .status = 503, .code = "overloaded", .retry_after = 1 };
 }
@@ -71,7 +73,7 @@ static const char *known_method(const struct request *rq)
 static void finish(struct request *rq, struct response *rs, const char *code)
 {
     rate_login_ended(rq);
-    if (rq->admitted) metrics_leave(rq->service->metrics);
+    if (rq->admitted) turns_give(rq->service->turns);
     respond_finish(rq, rs);
     metrics_count(rq->service->metrics, rq, rs->status);
     struct timespec now;

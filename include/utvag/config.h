@@ -23,7 +23,8 @@ struct config {
     int rate_per_minute;          /* UTVAG_RATE_PER_MINUTE, requests of one caller, default 6000; 0: no limit */
     int failed_logins_per_minute; /* UTVAG_FAILED_LOGINS_PER_MINUTE, per address and account, default 10; 0: no limit */
     const char *proxies;          /* UTVAG_PROXIES: addresses whose X-Forwarded-For and Client-Cert are believed */
-    int in_flight;                /* UTVAG_IN_FLIGHT, requests at once before 503, default 256 */
+    int in_flight;                /* UTVAG_IN_FLIGHT, requests carried out at once, default 256 */
+    int turn_wait_ms;             /* UTVAG_TURN_WAIT_MS, how long one more waits before 503, default 500 */
     int logins;                   /* UTVAG_LOGINS, password hashes at once, default 2 */
     int session_hours;            /* UTVAG_SESSION_HOURS, a person is signed in at most, default 12 */
     size_t header_limit;   /* UTVAG_HEADER_LIMIT bytes a connection may take until its headers are in, default 12 KiB */

@@ -12,6 +12,7 @@ struct service {
     struct db *db;
     struct rate *rate;
     struct metrics *metrics;
+    struct turns *turns;
 };
 
 /* Set once, when the process was asked to stop: readiness says 503 from then on. Safe from any thread. */

@@ -564,7 +564,7 @@ def wrong_login(service, answers_):
 
 
 def test_overload_is_503_with_retry_after(serving):
-    with serving(in_flight=1) as service:
+    with serving(in_flight=1, turn_wait_ms=20) as service:
         logins, seen = [], []
         thread = threading.Thread(target=wrong_login, args=(service, logins))
         thread.start()

@@ -77,7 +77,7 @@ def overload(bench, case):
     in_flight = 2 * bench.options.pool
     with bench.serve(in_flight=in_flight) as service:
         peak = bench.generate(service, bench.request(service, case), rows, "-c", in_flight, "-w", 1)
-        flood = bench.generate(service, bench.request(service, case), rows, "-c", 8 * in_flight, "-w", 1,
+        flood = bench.generate(service, bench.request(service, case), rows, "-c", 24 * in_flight, "-w", 1,
                                "-r", 3 * peak["good_per_second"])
     return {"peak": peak["good_per_second"], "goodput": flood["good_per_second"], "status": flood["status"],
             "p50_us": flood["p50_us"], "p99_us": flood["p99_us"]}

@@ -15,10 +15,9 @@ import requests
 from cluster import binary
 
 QUICK = 1.5  # seconds: an answer that waits for nobody, on a machine that is busy
-# Of the peak, at three times saturation, with the generator on the same cores. Where a refusal costs r of an answer, what the
-# generator spends on it included, (1 - 3r) / (1 - r) is what saturated cores leave: with a sanitizer r was a quarter, since a
-# refusal is all our own code, and that is a third. The bench asks 0.9 of a release build.
-GOODPUT, GOODPUT_SANITIZED = 0.75, 0.3
+# Of the peak, at three times saturation, with the generator on the same cores. So much is left because whoever is refused has
+# waited for a turn first: refusals at once took a quarter of the processors here, and with a sanitizer half.
+GOODPUT = 0.9
 
 
 @pytest.fixture
@@ -66,8 +65,8 @@ def headers_of(client):
     return {name: client.headers[name] for name in ("Authorization", "X-Acting-Officer") if name in client.headers}
 
 
-def test_above_the_limit_it_refuses_at_once_and_health_answers(serving, pool):
-    with serving(in_flight=4, pool=2) as service:
+def test_above_the_limit_it_refuses_after_a_short_wait_and_health_answers(serving, pool):
+    with serving(in_flight=4, pool=2, turn_wait_ms=50) as service:
         headers = headers_of(service.as_("partner", "handl-1"))
         with Locked(service, "LOCK TABLE persons IN ACCESS EXCLUSIVE MODE"):
             held = [pool.submit(get, service, "/applicants", headers) for _ in range(4)]
@@ -94,11 +93,6 @@ def open_loop(service, tmp_path, path, headers, *options):
     return json.loads(done.stdout)
 
 
-def is_sanitized():
-    program = pathlib.Path(binary()).read_bytes()
-    return b"__asan_init" in program or b"__tsan_init" in program
-
-
 def test_three_times_saturation_leaves_the_goodput(serving, tmp_path):
     with serving(in_flight=32, pool=8) as service:
         headers = headers_of(service.as_("partner", "handl-1"))
@@ -109,8 +103,8 @@ def test_three_times_saturation_leaves_the_goodput(serving, tmp_path):
             flood = open_loop(service, tmp_path, path, headers, "-c", 256, "-w", 0.5, "-d", 2, "-r", 3 * peak)
             assert set(flood["status"]) <= {"200", "503"}
             ratios.append(flood["good_per_second"] / peak)
-        print(f"goodput of the peak: {ratios}")
-        assert max(ratios) >= (GOODPUT_SANITIZED if is_sanitized() else GOODPUT), ratios
+        print(f"goodput of the peak: {ratios}", flush=True)
+        assert max(ratios) >= GOODPUT, ratios
         assert get(service, "/applicants", headers)[0].status_code == 200
 
 
