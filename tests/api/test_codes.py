@@ -47,7 +47,7 @@ def test_lists_are_listed_by_name_and_each_can_be_read(service):
         names += [item["list"] for item in page["code_lists"]]
         url = page["_links"].get("next", {}).get("href")
         url = url and "/codes" + url.split("/codes")[1]
-    assert names == sorted(names) and len(names) == len(set(names)) == 27
+    assert names == sorted(names) and [(len(names),)] == service.sql("SELECT count(*) FROM code_lists")
     for name in names:
         body = done(client.get("/codes/" + name))
         assert body["codes"] and all(c["label_sv"] and c["label_en"] for c in body["codes"]), name
