@@ -32,12 +32,14 @@ def page_paths(bench, size):
 
 
 def list_pages(bench, size):
-    """The median of a page of 25 by one connection, µs, for each role and query."""
+    """The median of a page by one connection, µs, for each role and query."""
     medians = {}
     with bench.serve() as service:
         for role in ("partner", "case_worker"):
             for path, query in page_paths(bench, size):
-                case = cases.Case("", role, "GET", f"{path}?limit=25" + (query and "&" + query), [()], {},
+                # Of few that the caller sees the smaller table has no page of 25.
+                limit = 10 if query.startswith("protection=s") else 25
+                case = cases.Case("", role, "GET", f"{path}?limit={limit}" + (query and "&" + query), [()], {},
                                   {"X-Acting-Officer": "handl-1"} if role == "partner" else {})
                 request = bench.request(service, case)
                 # The least of three: a median of one is that of the machine's other business.
