@@ -13,8 +13,8 @@ enum { LEEWAY_SECONDS = 30, LIFE_SECONDS = 86400 };
 /* What a good token says. */
 struct said {
     const char *address;
-    unsigned roles; /* that it leaves her */
-    long long expires;
+    unsigned roles;            /* that it leaves her */
+    long long issued, expires; /* seconds since 1970 */
 };
 
 static const struct issuer *find(const struct issuers *issuers, const char *name)
@@ -51,12 +51,12 @@ static bool time_of(const json_t *claims, const char *name, long long *out)
 }
 
 /* All of time but the end, which has an answer of its own. */
-static bool times_hold(const json_t *claims, long long now, long long *expires)
+static bool times_hold(const json_t *claims, long long now, struct said *out)
 {
-    long long issued, from;
-    if (!time_of(claims, "exp", expires) || !time_of(claims, "iat", &issued)) return false;
+    long long from;
+    if (!time_of(claims, "exp", &out->expires) || !time_of(claims, "iat", &out->issued)) return false;
     if (json_object_get(claims, "nbf") && (!time_of(claims, "nbf", &from) || from > now + LEEWAY_SECONDS)) return false;
-    return issued <= now + LEEWAY_SECONDS && *expires - issued <= LIFE_SECONDS;
+    return out->issued <= now + LEEWAY_SECONDS && out->expires - out->issued <= LIFE_SECONDS;
 }
 
 static bool required_hold(const struct issuer *issuer, const json_t *claims)
@@ -99,7 +99,7 @@ static struct problem claims_read(const struct issuer *issuer, const json_t *cla
     long long now = time(NULL);
 
     if (!value_is(json_object_get(claims, "iss"), issuer->name) ||
-        !value_holds(json_object_get(claims, "aud"), issuer->audience) || !times_hold(claims, now, &out->expires) ||
+        !value_holds(json_object_get(claims, "aud"), issuer->audience) || !times_hold(claims, now, out) ||
         !required_hold(issuer, claims) || !acceptable(claims) || !address || !*address)
         return problem(401, "token_invalid");
     if (out->expires <= now) return problem(401, "token_expired");
@@ -152,7 +152,8 @@ static struct problem unknown(struct request *rq)
 static struct problem holder_find(struct request *rq, const struct said *said)
 {
     static const struct statement statement = { .name = "find_outside_user",
-                                                .sql = "page AS (SELECT * FROM find_outside_user($1::bytea))",
+                                                .sql =
+                                                    "page AS (SELECT * FROM find_outside_user($1::bytea, $2::bigint))",
                                                 .many = true,
                                                 .silent = true };
     unsigned char token[BLIND_BYTES];
@@ -162,9 +163,9 @@ static struct problem holder_find(struct request *rq, const struct said *said)
     if (!blind_token(rq->service->keyring, "user_email", said->address, token)) return unknown(rq);
     TRY(rate_login_allowed(rq, token, sizeof token));
     digest_hex(token, sizeof token, hex);
-    const char *const values[] = { arena_text(rq->arena, "\\x%s", hex) };
-    if (!values[0]) return problem(500, "out_of_memory");
-    TRY(db_login(rq, &statement, 1, values, &rows));
+    const char *const values[] = { arena_text(rq->arena, "\\x%s", hex), arena_text(rq->arena, "%lld", said->issued) };
+    if (!values[0] || !values[1]) return problem(500, "out_of_memory");
+    TRY(db_login(rq, &statement, 2, values, &rows));
     if (!rows.count) return unknown(rq);
     rate_login_passed(rq);
     return caller_fill(rq, &rows.row[0], said->roles);

@@ -54,6 +54,8 @@ OWNERS_EYES = {
     "same_persons": set(),
     "close_persons": set(),
     "alike_persons": set(),
+    "lock_accounts": set(),
+    "ledger_faults": {"utvag_auditor"},
 }
 # What the service needs to look up who enters, and nothing else.
 ENTERING = {

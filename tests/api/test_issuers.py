@@ -223,6 +223,19 @@ def test_suspended_user_is_out_at_once(service, keys):
     assert code(ask(service, keys["ec"].sign(claims(user, jti="2")))) == (401, "holder_unknown")
 
 
+def test_signed_out_user_needs_a_new_token_of_her_issuer(service, keys):
+    user, _ = accounts.user(service, ["case_worker"])
+    before = int(time.time())
+    shown, kept = keys["ec"].sign(claims(user)), keys["ec"].sign(claims(user, jti="2", iat=before))
+    assert ask(service, shown).status_code == 200
+    assert service.as_("admin").post(f"/users/{user['id']}/sign-out").status_code == 200
+    assert code(ask(service, shown)) == (401, "token_revoked")
+    assert code(ask(service, kept)) == (401, "holder_unknown"), "though it was never shown"
+    while int(time.time()) <= before + 1:
+        time.sleep(0.1)
+    assert ask(service, keys["ec"].sign(claims(user, jti="3"))).status_code == 200
+
+
 def test_invited_user_is_nobody_yet(service, keys):
     user = accounts.ask_user(service, ["case_worker"])
     accounts.approve(service, user)
