@@ -308,6 +308,22 @@ static bool read_purpose(struct draft *draft)
            contract_fail(draft->contract, draft->place, "x-purpose is not one of the schema Purpose");
 }
 
+/* Roles that open no seal elsewhere, and do here. */
+static bool read_opens(struct draft *draft)
+{
+    const json_t *opens = json_object_get(draft->node, "x-opens");
+    if (opens && !json_array_size(opens))
+        return contract_fail(draft->contract, draft->place, "x-opens is a list of roles");
+    for (size_t i = 0; i < json_array_size(opens); i++) {
+        const char *name = json_string_value(json_array_get(opens, i));
+        enum role role = name ? role_find(name) : ROLE_COUNT;
+        if (role == ROLE_COUNT || !(draft->operation->role_bits & 1u << role))
+            return contract_fail(draft->contract, draft->place, "x-opens names a role that may not call this");
+        draft->operation->opens |= 1u << role;
+    }
+    return true;
+}
+
 static bool read_extensions(struct draft *draft)
 {
     static const char *const names[] = { "x-purpose", "x-action", "x-event", "x-list", "x-location", "x-sort", NULL };
@@ -322,7 +338,7 @@ static bool read_extensions(struct draft *draft)
     const char *location = text_of(draft->node, "x-location");
     if (location && *location != '/') return contract_fail(draft->contract, draft->place, "x-location begins with /");
     if (location) operation->location = contract_text(draft->contract, "%s%s", draft->path->base, location);
-    return read_purpose(draft) && read_sort(draft) && read_record(draft);
+    return read_purpose(draft) && read_opens(draft) && read_sort(draft) && read_record(draft);
 }
 
 static bool check_tags(struct draft *draft)
@@ -346,7 +362,7 @@ static bool read_names(struct draft *draft, const char *method)
     static const char *const keys[] = { "operationId", "tags",     "summary",    "description", "externalDocs",
                                         "deprecated",  "security", "parameters", "requestBody", "responses",
                                         "x-purpose",   "x-action", "x-event",    "x-list",      "x-location",
-                                        "x-sort",      NULL };
+                                        "x-sort",      "x-opens",  NULL };
     struct contract *contract = draft->contract;
     if (!contract_check_keys(contract, draft->node, draft->place, keys) ||
         !contract_check_text(contract, draft->node, draft->place, "operationId") ||

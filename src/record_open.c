@@ -97,10 +97,12 @@ static size_t marker_open(struct request *rq, const struct marker *marker, unsig
     return fine ? size - SEAL_OVERHEAD : 0;
 }
 
-/* The roles whose callers see what is sealed. An auditor, the fund and the projects never do, whatever a view says. */
+/* The roles whose callers see what is sealed. An auditor, the fund and the projects do not, whatever a view says, but where
+   the contract opens an operation's seals to them. */
 static bool opens_seals(const struct request *rq)
 {
     unsigned closed = 1u << ROLE_AUDITOR | 1u << ROLE_FUND_MANAGER | 1u << ROLE_PROJECT_MANAGER | 1u << ROLE_INTAKE;
+    closed &= ~rq->contract->opens;
     return !(rq->caller.known && closed & 1u << rq->caller.role);
 }
 

@@ -47,6 +47,7 @@ struct contract_operation {
     const char *action;          /* x-action: the name under `actions` of an application */
     const char *event;           /* x-event: type of the outbox row */
     const char *sort;            /* default of the `sort` parameter, or NULL */
+    unsigned opens;              /* x-opens: role bits that see what is sealed here, and open no seal elsewhere */
     bool limited;  /* 429 is among the responses: requests are counted, and refused when there are too many */
     bool personal; /* x-purpose is set: answers are no-store and audited */
 

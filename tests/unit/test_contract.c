@@ -168,10 +168,11 @@ static struct parts with(const char *more)
 
 START_TEST(test_an_operation_is_compiled_whole)
 {
-    struct parts parts = with("x-purpose: case_work, x-list: things, x-sort: '-a', x-event: thing.read, x-action: look,"
-                              "x-location: '/things/{id}', parameters: [{ $ref: '#/components/parameters/Id' },"
-                              "{ $ref: '#/components/parameters/Sort' }, { $ref: '#/components/parameters/From' },"
-                              "{ $ref: '#/components/parameters/IfMatch' }]");
+    struct parts parts =
+        with("x-purpose: case_work, x-list: things, x-sort: '-a', x-event: thing.read, x-action: look,"
+             "x-location: '/things/{id}', x-opens: [partner], parameters: [{ $ref: '#/components/parameters/Id' },"
+             "{ $ref: '#/components/parameters/Sort' }, { $ref: '#/components/parameters/From' },"
+             "{ $ref: '#/components/parameters/IfMatch' }]");
     ck_assert_msg(load("/things/{id}", &parts), "%s", error);
     ck_assert_uint_eq(contract_count(contract), 1);
     const struct contract_operation *operation = contract_at(contract, 0);
@@ -184,6 +185,7 @@ START_TEST(test_an_operation_is_compiled_whole)
     ck_assert_int_eq(operation->success, 200);
     ck_assert_ptr_null(operation->answer_type);
     ck_assert_ptr_null(operation->body);
+    ck_assert_uint_eq(operation->opens, 1u << ROLE_PARTNER);
     ck_assert_str_eq(operation->list, "things");
     ck_assert_str_eq(operation->sort, "-a");
     ck_assert_str_eq(operation->event, "thing.read");
@@ -297,6 +299,8 @@ START_TEST(test_roles_must_be_known)
     refuse("/x", parts, "role is not known: king");
     parts.security = "security: [{ utvag: [partner, admin] }]";
     refuse("/x", parts, "one scope of utvag");
+    refuse("/x", with("x-opens: [admin]"), "may not call this");
+    refuse("/x", with("x-opens: partner"), "list of roles");
     parts.security = "security: [{}]";
     refuse("/x", parts, "one scope of utvag");
     parts.security = "security: [{ basic: [] }]";

@@ -143,6 +143,20 @@ START_TEST(test_an_auditor_opens_no_seal)
 }
 END_TEST
 
+START_TEST(test_the_fund_opens_seals_only_where_the_contract_says_so)
+{
+    static const struct contract_operation opening = { .id = "readPayment", .opens = 1u << ROLE_FUND_MANAGER };
+    json_t *row = sealed("{\"name\":\"Elira\"}");
+    rq.caller.role = ROLE_FUND_MANAGER;
+    ck_assert_str_eq(opened(stored(row, "sealed", "\"id\" : 1, ", "")), "{\"id\":1}");
+    rq.contract = &opening;
+    ck_assert_str_eq(opened(stored(row, "sealed", "\"id\" : 1, ", "")), "{\"id\":1,\"name\":\"Elira\"}");
+    rq.caller.role = ROLE_AUDITOR;
+    ck_assert_str_eq(opened(stored(row, "sealed", "\"id\" : 1, ", "")), "{\"id\":1}");
+    json_decref(row);
+}
+END_TEST
+
 START_TEST(test_nested_records_have_keys_of_their_own)
 {
     json_t *row = sealed("{\"numbers\":[{\"number\":\"198112189876\"},{\"number\":\"197010632391\"}]}");
@@ -244,6 +258,7 @@ int main(void)
     tcase_add_test(tests, test_text_that_looks_like_a_marker_is_left_alone);
     tcase_add_test(tests, test_a_seal_moved_to_another_row_does_not_open);
     tcase_add_test(tests, test_an_auditor_opens_no_seal);
+    tcase_add_test(tests, test_the_fund_opens_seals_only_where_the_contract_says_so);
     tcase_add_test(tests, test_nested_records_have_keys_of_their_own);
     tcase_add_test(tests, test_names_are_indexed_only_with_the_birth_date);
     tcase_add_test(tests, test_merge_keeps_what_the_patch_does_not_name);
