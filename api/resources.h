@@ -6,6 +6,7 @@
 /* Each is a table of struct operation, in the file of its name or nearly so, ended by a row without id. */
 #define RESOURCES(X)             \
     X(access_grants)             \
+    X(accounts)                  \
     X(agencies)                  \
     X(applicants)                \
     X(applications)              \
@@ -22,6 +23,7 @@
     X(emergency_grants)          \
     X(households)                \
     X(invitations)               \
+    X(ledger)                    \
     X(need_operations)           \
     X(obligation_assessments)    \
     X(registrations)             \
@@ -39,6 +41,7 @@
     X(codes_rules)        \
     X(decisions_rules)    \
     X(identity_rules)     \
+    X(ledger_rules)       \
     X(persons_rules)
 
 #define DECLARE(table) extern const struct operation table[];

@@ -44,6 +44,8 @@ OWNERS_EYES = {
     "accept_invitation_with_keys": {"utvag_login"},
     "replace_client_keys": {"utvag_login"},
     "forget_expired": {"utvag_app"},
+    "ledger_faults": {"utvag_auditor"},
+    "lock_accounts": set(),
     "find_invitation": {"utvag_login"},
     "lock_accounts": set(),
     "ledger_faults": {"utvag_auditor"},

@@ -73,6 +73,17 @@ LOADS = [
         SELECT record, application, need, person, 'food', 1, 'refused' FROM plan""",
     f"""INSERT INTO audit_events (id, occurred_at, principal_id, operation, trace_id, address, outcome)
         SELECT record, made, {SOMEBODY}, 'readChild', 't', '127.0.0.1', CASE WHEN n % 9 = 0 THEN 'refused' ELSE 'ok' END FROM plan""",
+    # The ledger: a gift, a promise and a payment after each other, of one account in two hundred.
+    """INSERT INTO projects (id, name_sv, name_en, funder, starts_on, ends_on, pay_until_on, target_groups)
+        SELECT record, 'Projekt ' || n, 'Project', 'Stiftelsen', '2016-01-01', '2099-12-31', '2099-12-31', '{children}' FROM plan
+        WHERE n <= 200""",
+    """INSERT INTO accounts (id, kind, project_id, number, name_sv, name_en)
+        SELECT record, 'project', record, '2070', 'Projekt ' || n, 'Project' FROM plan WHERE n <= 200""",
+    """INSERT INTO ledger_transactions (id, kind, about, booked_on)
+        SELECT record, (ARRAY['gift', 'reservation', 'payment'])[1 + n % 3], need, made::date FROM plan""",
+    """INSERT INTO ledger_entries (transaction_id, position, account_id, layer, amount_ore, booked_on)
+        SELECT p.record, e.position, CASE WHEN e.position = 1 THEN account_of('bank') ELSE md5('record' || (1 + n % 200))::uuid END, 'free',
+            3 - 2 * e.position, p.made::date FROM plan p, generate_series(1, 2) AS e (position)""",
 ]
 # A value for each filter that is not a choice from a list; by the parameter's name.
 SOME = {
@@ -81,6 +92,7 @@ SOME = {
     "agency_id": f"SELECT '{MINE}'", "assigned_to": f"SELECT {SOMEBODY}", "principal_id": f"SELECT {SOMEBODY}",
     "operation": "SELECT 'readChild'", "municipality_code": "SELECT '1880'",
     "occurred_from": "SELECT '2020-01-01T00:00:00Z'", "occurred_to": "SELECT '2099-01-01T00:00:00Z'",
+    "booked_from": "SELECT '2020-01-01'", "booked_to": "SELECT '2099-01-01'",
 }
 
 CONTRACT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
@@ -211,7 +223,8 @@ LISTS = {name: rest for name, *rest in lists()}
 def test_list_is_read_from_an_index(service, cluster, large, name):
     path, roles, orders, filters = LISTS[name]
     if "{id}" in path:
-        path = path.replace("{id}", str(service.sql("SELECT application FROM plan WHERE n = 50")[0][0]))
+        there = "record" if path.startswith("/accounts/") else "application"
+        path = path.replace("{id}", str(service.sql(f"SELECT {there} FROM plan WHERE n = 50")[0][0]))
     found, looked_at, log = set(), 0, Log(cluster)
     some_of_staff = next((role for role in roles if role != "partner"), None)
     for role in {"partner", some_of_staff} & set(roles):
@@ -253,4 +266,4 @@ def test_carrying_a_case_to_its_decision_scans_nothing(service, cluster, databas
 
 
 def test_the_tables_are_large(large):
-    assert {"persons", "relations", "applications", "needs", "decisions", "audit_events"} <= large
+    assert {"persons", "relations", "applications", "needs", "decisions", "audit_events", "ledger_transactions", "ledger_entries"} <= large

@@ -203,7 +203,26 @@ def audit_event(service):
     return made(service.as_("auditor").get("/audit-events"), 200)["audit_events"][0]["id"]
 
 
+def account(service):
+    """A project's, which whoever sees accounts may see."""
+    project, made = str(uuid.uuid4()), str(uuid.uuid4())
+    service.sql("INSERT INTO projects (id, name_sv, name_en, funder, starts_on, ends_on, pay_until_on, target_groups)"
+                " VALUES (%s, 'Projekt', 'Project', 'Stiftelsen', '2016-01-01', '2099-12-31', '2099-12-31', '{children}')", project)
+    service.sql("INSERT INTO accounts (id, kind, project_id, number, name_sv, name_en)"
+                " VALUES (%s, 'project', %s, '2070', 'Projekt', 'Project')", made, project)
+    return made
+
+
+def ledger_transaction(service):
+    """Of a promise, which leaves the accounts as they were."""
+    [(made,)] = service.sql("SELECT book('reservation', gen_random_uuid(), ARRAY[(a.id, 'free', 1), (a.id, 'free', -1)]::ledger_entry[])"
+                            " FROM accounts a WHERE a.kind = 'bank'")
+    return str(made)
+
+
 OF_THE_SERVICE = {
+    "/accounts/": account,
+    "/ledger-transactions/": ledger_transaction,
     "/access-grants/": access_grant,
     "/users/": user,
     "/clients/": client,
