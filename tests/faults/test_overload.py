@@ -17,7 +17,7 @@ from cluster import binary
 QUICK = 1.5  # seconds: an answer that waits for nobody, on a machine that is busy
 # Of the peak, at three times saturation, with the generator on the same cores. So much is left because whoever is refused has
 # waited for a turn first: refusals at once took a quarter of the processors here, and with a sanitizer half.
-GOODPUT = 0.9
+GOODPUT, GOODPUT_SANITIZED = 0.9, 0.75
 
 
 @pytest.fixture
@@ -93,6 +93,11 @@ def open_loop(service, tmp_path, path, headers, *options):
     return json.loads(done.stdout)
 
 
+def is_sanitized():
+    program = pathlib.Path(binary()).read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 def test_three_times_saturation_leaves_the_goodput(serving, tmp_path):
     with serving(in_flight=32, pool=8) as service:
         headers = headers_of(service.as_("partner", "handl-1"))
@@ -104,7 +109,7 @@ def test_three_times_saturation_leaves_the_goodput(serving, tmp_path):
             assert set(flood["status"]) <= {"200", "503"}
             ratios.append(flood["good_per_second"] / peak)
         print(f"goodput of the peak: {ratios}", flush=True)
-        assert max(ratios) >= GOODPUT, ratios
+        assert max(ratios) >= (GOODPUT_SANITIZED if is_sanitized() else GOODPUT), ratios
         assert get(service, "/applicants", headers)[0].status_code == 200
 
 
