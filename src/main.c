@@ -16,6 +16,8 @@
 static const struct command commands[] = {
     { "serve", "", "answer requests until SIGTERM", NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT, NULL, command_serve },
     { "migrate", "", "bring the database up to this program, as its owner", NEEDS_DATABASE, NULL, command_migrate },
+    { "check", "", "hold the ledger and the database's own guards against their rules, and tell each fault",
+      NEEDS_DATABASE, NULL, command_check },
     { "user add", "--name NAME --email ADDRESS --role ROLE… [--phone NUMBER] [--agency ID]",
       "make a first user, whom nobody approves, and print her invitation", NEEDS_DATABASE | NEEDS_KEYS | NEEDS_CONTRACT,
       command_user_options, command_user_add },

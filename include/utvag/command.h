@@ -34,6 +34,7 @@ int command_key_rotate(struct service *service, int count, char **arguments);
 int command_key_rewrap(struct service *service, int count, char **arguments);
 int command_user_add(struct service *service, int count, char **arguments);
 int command_client_add(struct service *service, int count, char **arguments);
+int command_check(struct service *service, int count, char **arguments);
 int command_demo(struct service *service, int count, char **arguments);
 
 extern const struct command_option command_user_options[], command_client_options[], command_demo_options[];
