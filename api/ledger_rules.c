@@ -6,5 +6,6 @@ const struct text ledger_rules[] = {
       "The period goes as far as today: what is to come is not booked." },
     { "period_backwards", 0, NULL, "Perioden slutar innan den börjar.", "The period ends before it begins." },
     { "period_too_long", 0, NULL, "Perioden är längre än tio år.", "The period is longer than ten years." },
+    { "period_of_two_years", 0, NULL, "En SIE-fil är för ett kalenderår.", "A SIE file is for one calendar year." },
     { 0 },
 };

@@ -6,7 +6,7 @@
 
 #include "utvag/day.h"
 
-enum { MONTH_LENGTH = 7 /* YYYY-MM */, MONTHS_MOST = 120 };
+enum { YEAR_LENGTH = 4 /* YYYY */, MONTH_LENGTH = 7 /* YYYY-MM */, MONTHS_MOST = 120 };
 
 static struct problem refuse(struct request *rq, const char *parameter, const char *code)
 {
@@ -36,4 +36,21 @@ struct problem periods_read_months(struct request *rq, const char **from, const 
     *from = arena_text(rq->arena, "%s-01", first);
     *to = arena_text(rq->arena, "%s-01", last);
     return *from && *to ? PROBLEM_NONE : problem(500, "out_of_memory");
+}
+
+struct problem periods_read_days(struct request *rq, bool within_year, const char **from, const char **to)
+{
+    const char *first = request_query(rq, "from_on"), *last = request_query(rq, "to_on");
+    char today[DAY_SIZE];
+    day_in_sweden(time(NULL), today);
+    if (!last) last = arena_copy(rq->arena, today, strlen(today));
+    if (!first && last) first = arena_text(rq->arena, "%.4s-01-01", last);
+    if (!first || !last) return problem(500, "out_of_memory");
+    if (strcmp(last, today) > 0) return refuse(rq, "to_on", "period_not_begun");
+    if (strcmp(first, last) > 0) return refuse(rq, "to_on", "period_backwards");
+    if (month_number(last) - month_number(first) > MONTHS_MOST) return refuse(rq, "to_on", "period_too_long");
+    if (within_year && strncmp(first, last, YEAR_LENGTH) != 0) return refuse(rq, "to_on", "period_of_two_years");
+    *from = first;
+    *to = last;
+    return PROBLEM_NONE;
 }

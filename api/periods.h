@@ -7,3 +7,7 @@
    and more than 120 months. */
 struct problem periods_read_months(struct request *rq, const char **from, const char **to)
     __attribute__((warn_unused_result));
+/* from_on and to_on; unsaid, they are today in Sweden and the first day of the last one's year. 422 likewise, and, if
+   within_year, for days of two calendar years. */
+struct problem periods_read_days(struct request *rq, bool within_year, const char **from, const char **to)
+    __attribute__((warn_unused_result));

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "utvag/format.h"
+
 enum kind { TEXT, NUMBER, SIZE, FLAG };
 
 struct setting {
@@ -52,12 +54,16 @@ static const struct setting settings[] = {
     { "STATEMENT_MS", PLACE(statement_ms), NUMBER, 1, 3600000, "5000" },
     { "LOCK_MS", PLACE(lock_ms), NUMBER, 1, 3600000, "2000" },
     { "POOL_WAIT_MS", PLACE(pool_wait_ms), NUMBER, 1, 3600000, "2000" },
+    { "STREAMS", PLACE(streams), NUMBER, 1, 64, "2" },
+    { "STREAM_SECONDS", PLACE(stream_seconds), NUMBER, 1, 3600, "300" },
     { "DRAIN_SECONDS", PLACE(drain_seconds), NUMBER, 0, 3600, "30" },
     { "LOG_LEVEL", PLACE(log_level), TEXT, 0, 0, "info" },
     { "CORS_ORIGINS", PLACE(origins), TEXT, 0, 0, NULL },
     { "TLS_CERTIFICATE", PLACE(tls_certificate), TEXT, 0, 0, NULL },
     { "TLS_KEY", PLACE(tls_key), TEXT, 0, 0, NULL },
     { "TLS_CLIENT_CA", PLACE(tls_client_ca), TEXT, 0, 0, NULL },
+    { "ORGANISATION_NAME", PLACE(organisation_name), TEXT, 0, 0, "IMT" },
+    { "ORGANISATION_NUMBER", PLACE(organisation_number), TEXT, 0, 0, NULL },
     { "EMERGENCY_CASE_CAP_ORE", PLACE(emergency_case_cap_ore), NUMBER, 0, INT_MAX, "500000" },
     { "EMERGENCY_ACTOR_CAP_ORE", PLACE(emergency_actor_cap_ore), NUMBER, 0, INT_MAX, "2000000" },
     { "SESSION_HOURS", PLACE(session_hours), NUMBER, 1, 168, "12" },
@@ -242,6 +248,14 @@ static void file_check(const char *name, const char *path)
     if (path && access(path, R_OK) != 0) fault(name, "\"%s\": %s", path, strerror(errno));
 }
 
+static void organisation_check(void)
+{
+    const char *number = config.organisation_number;
+    const struct format *format = format_find("organisationsnummer");
+    if (number && (strspn(number, "0123456789") != 6 || !format->holds(number, strlen(number))))
+        fault("ORGANISATION_NUMBER", "\"%s\" is not a number like 802002-4280 with its check digit", number);
+}
+
 static void whole_check(void)
 {
     static const char levels[] = " debug info warn error ";
@@ -261,6 +275,7 @@ static void whole_check(void)
     file_check("TLS_CLIENT_CA", config.tls_client_ca);
     origins_check();
     proxies_check();
+    organisation_check();
 }
 
 static void defaults_derive(void)

@@ -219,8 +219,8 @@ static bool check_headers(struct contract *contract, const json_t *headers, cons
     return true;
 }
 
-/* *answer_type and *schema become those of its first media type, NULL for an empty answer. */
-static bool check_response(struct contract *contract, const json_t *node, const char *place, const char **answer_type,
+/* *types become its media types, ended by NULL, and *schema that of the first; NULL for an empty answer. */
+static bool check_response(struct contract *contract, const json_t *node, const char *place, const char ***types,
                            const struct schema **schema)
 {
     static const char *const keys[] = { "description", "headers", "content", NULL };
@@ -233,12 +233,16 @@ static bool check_response(struct contract *contract, const json_t *node, const 
         !check_headers(contract, json_object_get(node, "headers"), place))
         return false;
     const json_t *content = json_object_get(node, "content");
-    *answer_type = NULL;
+    size_t count = 0;
     *schema = NULL;
+    *types = NULL;
+    if (!content) return true;
+    *types = arena_alloc(contract->arena, (json_object_size(content) + 1) * sizeof **types);
+    if (!*types) return contract_fail(contract, place, "out of memory");
     json_object_foreach((json_t *)content, type, media) {
         const char *inner = contract_text(contract, "%s/content/%s", place, type);
-        if (!check_media(contract, media, inner, *answer_type ? &other : schema)) return false;
-        if (!*answer_type) *answer_type = type;
+        if (!check_media(contract, media, inner, count ? &other : schema)) return false;
+        (*types)[count++] = type;
     }
     return true;
 }
@@ -246,19 +250,20 @@ static bool check_response(struct contract *contract, const json_t *node, const 
 static bool read_responses(struct draft *draft)
 {
     struct contract_operation *operation = draft->operation;
-    const char *status, *answer_type;
+    const char *status, **types;
     const struct schema *answer;
     json_t *node;
     json_object_foreach(json_object_get(draft->node, "responses"), status, node) {
         const char *place = contract_text(draft->contract, "%s/responses/%s", draft->place, status);
         if (strlen(status) != 3 || status[strspn(status, "0123456789")])
             return contract_fail(draft->contract, place, "a response has a status of three digits");
-        if (!check_response(draft->contract, node, place, &answer_type, &answer)) return false;
+        if (!check_response(draft->contract, node, place, &types, &answer)) return false;
         if (strcmp(status, "429") == 0) operation->limited = true;
         if (*status != '2') continue;
         if (operation->success) return contract_fail(draft->contract, place, "there are two 2xx responses");
         sscanf(status, "%d", &operation->success);
-        operation->answer_type = answer_type;
+        operation->answer_type = types ? types[0] : NULL;
+        operation->answer_types = types;
         operation->answer = answer;
     }
     return operation->success || contract_fail(draft->contract, draft->place, "a 2xx response is missing");

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "db_pool.h"
+#include "db_own.h"
 #include "db_refusal.h"
 #include "db_steps.h"
 #include "db_trip.h"
@@ -17,11 +17,6 @@
 #include "utvag/operation.h"
 
 enum { TRIES = 4 };
-
-struct db {
-    struct pool *pool;
-    const struct config *config;
-};
 
 /* What PostgreSQL allocated for a request, until its answer is out. */
 struct held {
@@ -35,8 +30,9 @@ struct db *db_open(const struct config *config)
     if (!db) return NULL;
     db->config = config;
     db->pool = pool_open(config);
-    if (db->pool) return db;
-    free(db);
+    db->streams = turns_new(config->streams, config->pool_wait_ms);
+    if (db->pool && db->streams) return db;
+    db_close(db);
     return NULL;
 }
 
@@ -44,6 +40,7 @@ void db_close(struct db *db)
 {
     if (!db) return;
     pool_close(db->pool);
+    turns_free(db->streams);
     free(db);
 }
 

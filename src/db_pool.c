@@ -101,10 +101,10 @@ static bool set_up(const struct pool *pool, PGconn *pg)
     PGresult *result = PQexec(pg, sql);
     bool fine = PQresultStatus(result) == PGRES_COMMAND_OK;
     PQclear(result);
-    return fine && PQenterPipelineMode(pg);
+    return fine;
 }
 
-static PGconn *connect_once(const struct pool *pool)
+PGconn *pool_connect(const struct pool *pool)
 {
     const char *const names[] = { "dbname",           "application_name", "client_encoding",
                                   "connect_timeout",  "keepalives_idle",  "keepalives_interval",
@@ -127,12 +127,20 @@ static bool still_there(PGconn *pg)
     return poll(&ready, 1, 0) == 0 && PQstatus(pg) == CONNECTION_OK;
 }
 
+static PGconn *connect_pipelined(const struct pool *pool)
+{
+    PGconn *pg = pool_connect(pool);
+    if (!pg || PQenterPipelineMode(pg)) return pg;
+    PQfinish(pg);
+    return NULL;
+}
+
 static bool make_live(struct pool *pool, struct connection *connection)
 {
     if (connection->pg && still_there(connection->pg)) return true;
     pool_drop(connection);
     if (pool_now_ms() < pool->retry_at_ms) return false;
-    connection->pg = connect_once(pool);
+    connection->pg = connect_pipelined(pool);
     if (connection->pg) {
         pool->back_off_ms = 0;
         PQsetNoticeReceiver(connection->pg, on_notice, connection);

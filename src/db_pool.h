@@ -26,6 +26,10 @@ void pool_give(struct pool *pool, struct connection *connection);
 /* Ends a connection whose state is unknown; it is made anew when next taken. */
 void pool_drop(struct connection *connection);
 
+/* A connection beside the pool, whose sessions it is like, but that it is not in pipeline mode; NULL when PostgreSQL is away.
+   The caller's, to be ended by PQfinish. */
+PGconn *pool_connect(const struct pool *pool);
+
 long long pool_now_ms(void); /* a clock that only goes forward */
 
 bool connection_has_prepared(const struct connection *connection, const char *name);

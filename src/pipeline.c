@@ -14,6 +14,7 @@
 #include "utvag/rate.h"
 #include "utvag/respond.h"
 #include "utvag/router.h"
+#include "utvag/stream.h"
 #include "utvag/turns.h"
 #include "utvag/validate.h"
 
@@ -93,6 +94,7 @@ void pipeline_answer(struct request *rq, struct response *rs)
     struct problem stopped = journey(rq, rs, &carried_out);
     if (stopped.status) {
         stopped = refusal_audit(rq, stopped, carried_out);
+        stream_close(rs->stream);
         respond_problem(rq, rs, &stopped);
     }
     finish(rq, rs, stopped.code);

@@ -17,6 +17,7 @@
 #include "utvag/pipeline.h"
 #include "utvag/proxy.h"
 #include "utvag/reaper.h"
+#include "utvag/stream.h"
 #include "utvag/tls.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -28,6 +29,7 @@ enum { STACK_BYTES = 256 << 10 };
 enum {
     ARENA_CEILING = 16 << 20,
     HANDLER_SECONDS = 60,
+    FLOW_BLOCK = 16 << 10,
     OPTIONS = 20,
 };
 
@@ -193,6 +195,72 @@ static void hand_over(const struct response *rs, bool close_after, struct _u_res
         ulfius_set_empty_body_response(to, (unsigned)rs->status);
 }
 
+/* An answer that is sent while it is read: in the connection's thread, until it ends or one of the clocks runs out. */
+struct flow {
+    struct stream *stream;
+    struct server *server;
+    struct peer *peer;
+    uint64_t started_ns;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Whoever takes what was sent may go on, but not for ever. */
+static void allow_flow(const struct flow *flow)
+{
+    const struct config *config = flow->server->service->config;
+    int spent = (int)((now_ns() - flow->started_ns) / 1000000000u), left = config->stream_seconds - spent;
+    reaper_allow(&flow->peer->watch, left < config->idle_seconds ? left > 0 ? left : 0 : config->idle_seconds);
+}
+
+/* Without the last chunk an answer is not whole (RFC 9112, 8); a reset tells it to those too whom the end of the connection
+   would tell that it is: clients of HTTP/1.0. */
+static ssize_t break_off(const struct flow *flow)
+{
+    const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+    setsockopt(flow->peer->watch.socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    return U_STREAM_ERROR;
+}
+
+static ssize_t on_flow(void *cls, uint64_t offset, char *out, size_t most)
+{
+    const struct flow *flow = cls;
+    size_t length = 0;
+    (void)offset;
+    allow_flow(flow);
+    switch (stream_read(flow->stream, out, most, &length)) {
+    case STREAM_GOES_ON: return (ssize_t)length;
+    case STREAM_ENDED: return U_STREAM_END;
+    case STREAM_BROKEN: break;
+    }
+    return break_off(flow);
+}
+
+static void on_flow_end(void *cls)
+{
+    struct flow *flow = cls;
+    stream_close(flow->stream);
+    free(flow);
+}
+
+/* False, with the stream closed, when out of memory. */
+static bool hand_over_stream(struct server *server, struct peer *peer, struct response *rs, struct _u_response *to)
+{
+    struct flow *flow = malloc(sizeof *flow);
+    if (flow) *flow = (struct flow){ rs->stream, server, peer, now_ns() };
+    bool taken = flow && ulfius_set_stream_response(to, (unsigned)rs->status, on_flow, on_flow_end,
+                                                    U_STREAM_SIZE_UNKNOWN, FLOW_BLOCK, flow) == U_OK;
+    if (taken) return true;
+    free(flow);
+    stream_close(rs->stream);
+    return false;
+}
+
 static int on_request(const struct _u_request *from, struct _u_response *to, void *cls)
 {
     struct server *server = cls;
@@ -220,11 +288,12 @@ static int on_request(const struct _u_request *from, struct _u_response *to, voi
     if (whole) carry_out(server, peer, &rq, &rs);
     bool last = rs.close || service_draining() || !rs.status || !plain || request_header(&rq, "Transfer-Encoding");
     hand_over(&rs, last, to);
+    bool streams = rs.stream && hand_over_stream(server, peer, &rs, to);
     db_request_end(&rq);
     json_decref(rq.json);
     arena_reset(peer->arena);
     reaper_allow(&peer->watch, server->service->config->idle_seconds);
-    return U_CALLBACK_COMPLETE;
+    return rs.stream && !streams ? U_CALLBACK_ERROR : U_CALLBACK_COMPLETE;
 }
 
 __attribute__((format(printf, 2, 0))) static void on_mhd_log(void *cls, const char *format, va_list values)

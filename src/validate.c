@@ -1,9 +1,9 @@
 #include "utvag/validate.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "utvag/accept.h"
 #include "utvag/body.h"
 #include "utvag/fields.h"
 
@@ -80,40 +80,14 @@ static struct problem check_version(struct request *rq)
     return !version && parameter->required ? problem(428, "if_match_required") : PROBLEM_NONE;
 }
 
-/* Whether one range of an Accept value, such as application/json;q=0.5, takes type; *refused if by q=0. */
-static bool range_takes(const char *range, size_t length, const char *type, bool *refused)
-{
-    const char *parameters = memchr(range, ';', length);
-    size_t size = parameters ? (size_t)(parameters - range) : length;
-    while (size && (range[size - 1] == ' ' || range[size - 1] == '\t')) size--;
-    const char *slash = strchr(type, '/');
-    bool all = size == 3 && memcmp(range, "*/*", 3) == 0;
-    bool exact = size == strlen(type) && strncasecmp(range, type, size) == 0;
-    bool group = slash && size == (size_t)(slash - type) + 2 && strncasecmp(range, type, size - 1) == 0 &&
-                 range[size - 1] == '*';
-    bool zero = false;
-    for (const char *at = parameters; at && at + 2 < range + length; at++)
-        if ((*at == ';' || *at == ' ') && (at[1] | 0x20) == 'q' && at[2] == '=') zero = strtod(at + 3, NULL) <= 0;
-    *refused = exact && zero;
-    return (all || exact || group) && !zero;
-}
-
-static bool accept_takes(const char *accept, const char *type)
-{
-    bool taken = false, refused = false;
-    while (*accept && !refused) {
-        accept += strspn(accept, ", \t");
-        size_t length = strcspn(accept, ",");
-        taken |= length && range_takes(accept, length, type, &refused);
-        accept += length;
-    }
-    return taken && !refused;
-}
-
 static struct problem check_accept(struct request *rq)
 {
-    const char *accept = request_header(rq, "Accept"), *type = rq->contract->answer_type;
-    return !accept || !*accept || !type || accept_takes(accept, type) ? PROBLEM_NONE : problem(406, "not_acceptable");
+    const char *accept = request_header(rq, "Accept");
+    const char *const *type = rq->contract->answer_types;
+    if (!type || !*type) return PROBLEM_NONE;
+    for (; *type; type++)
+        if (accept_weight(accept, *type)) return PROBLEM_NONE;
+    return problem(406, "not_acceptable");
 }
 
 struct problem validate_request(struct request *rq)

@@ -35,10 +35,14 @@ struct config {
     int statement_ms;      /* UTVAG_STATEMENT_MS, default 5000 */
     int lock_ms;           /* UTVAG_LOCK_MS, default 2000 */
     int pool_wait_ms;      /* UTVAG_POOL_WAIT_MS, default 2000 */
+    int streams;           /* UTVAG_STREAMS, exports sent at once, each with a connection beside the pool, default 2 */
+    int stream_seconds;    /* UTVAG_STREAM_SECONDS, an export is sent at most, default 300 */
     int drain_seconds;     /* UTVAG_DRAIN_SECONDS, default 30 */
     const char *log_level; /* UTVAG_LOG_LEVEL: debug info warn error; default info */
     const char *origins;   /* UTVAG_CORS_ORIGINS, comma separated; default none */
     const char *tls_certificate, *tls_key, *tls_client_ca; /* UTVAG_TLS_…: PEM files */
+    const char *organisation_name;                         /* UTVAG_ORGANISATION_NAME: the charity's, default IMT */
+    const char *organisation_number;                       /* UTVAG_ORGANISATION_NUMBER: the charity's, default none */
     /* rules of the house that are settings */
     int emergency_case_cap_ore, emergency_actor_cap_ore; /* UTVAG_EMERGENCY_…; 5 000 kr, 20 000 kr */
     int double_grant_days;                               /* UTVAG_DOUBLE_GRANT_DAYS, default 365 */

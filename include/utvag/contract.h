@@ -37,9 +37,10 @@ struct contract_operation {
     const char *const *body_types; /* media types, lower case, ended by NULL */
     bool form;                     /* the body is application/x-www-form-urlencoded */
 
-    int success;                 /* the one 2xx status declared */
-    const char *answer_type;     /* its media type, or NULL for an empty answer */
-    const struct schema *answer; /* the schema of its body, or NULL */
+    int success;                     /* the one 2xx status declared */
+    const char *answer_type;         /* its media type, the first of several, or NULL for an empty answer */
+    const char *const *answer_types; /* all of them, ended by NULL; NULL for an empty answer */
+    const struct schema *answer;     /* the schema of its body, or NULL */
     const struct schema *record; /* of one record: the answer's, or that of a list's items; NULL if it has no members */
     const char *list;            /* x-list: the plural member that holds a page, or NULL */
     const char *location;        /* x-location: template of the Location header, with {id} */

@@ -49,6 +49,23 @@ struct problem db_run(struct request *rq, const struct statement *statement, siz
 /* The same before there is a caller (tokens, sessions, invitations): as utvag_login. */
 struct problem db_login(struct request *rq, const struct statement *statement, size_t count, const char *const *values,
                         struct rows *rows) __attribute__((warn_unused_result));
+/* Reading what may be longer than memory, as the caller of rq, on a connection that is not of the pool: whoever reads it slowly
+   keeps nobody waiting. At most UTVAG_STREAMS at once: 503 `overloaded` above. */
+struct stream_part {
+    const char
+        *sql; /* a SELECT of one text column, which has a row at least in each part but the last; $1… are texts */
+    const char *between; /* goes between two of its rows, or NULL */
+};
+struct db_stream;
+/* Audits the reading first, if the operation is audited, in a transaction of its own, durable on return; then begins the one
+   (REPEATABLE READ, READ ONLY) that all parts are read in. parts is ended by one without sql, and outlives the stream. */
+struct problem db_stream_open(struct request *rq, const struct stream_part *parts, size_t count,
+                              const char *const *values, struct db_stream **stream) __attribute__((warn_unused_result));
+enum db_stream_state { DB_STREAM_ROW, DB_STREAM_END, DB_STREAM_LOST };
+/* The next row of any part, *text being good until the next call, and what goes before it (NULL: nothing). */
+enum db_stream_state db_stream_next(struct db_stream *stream, const char **before, const char **text, size_t *length);
+void db_stream_close(struct db_stream *stream);
+
 /* Writes the refusal of rq into the audit log, in a transaction of its own, durable on return. */
 struct problem db_audit_refusal(struct request *rq, int status, const char *code) __attribute__((warn_unused_result));
 /* A refusal (4xx) of an operation that is audited, put into the audit log before anyone hears of it. Anything else is

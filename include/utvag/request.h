@@ -86,6 +86,7 @@ struct response {
     size_t header_count;
     const char *etag;
     bool close;
+    struct stream *stream; /* in place of a body; owned by the response: stream.h */
 };
 
 /* Language, HEAD and trace context (W3C: a valid traceparent is joined, else a trace begins here). */

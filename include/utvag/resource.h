@@ -3,6 +3,7 @@
 #pragma once
 #include "utvag/db.h"
 #include "utvag/operation.h"
+#include "utvag/stream.h"
 
 /* GET of many: a page of the view in the order of `sort`, after `cursor` or at `page`, with the contract's filters.
    Below a record (/applications/{id}/needs) the page is of rows with that parent_id, and 404 without it. */
@@ -15,6 +16,14 @@ struct problem resource_write(struct request *rq, struct response *rs);
 struct problem resource_merge(struct request *rq, struct response *rs);
 /* POST in place of GET, since the query is personal: the function finds by blind tokens. */
 struct problem resource_search(struct request *rq, struct response *rs);
+
+/* GET of what may be longer than memory, in one of its forms. values are those of $1…. Called by an operation, which knows
+   them. */
+struct problem resource_stream(struct request *rq, struct response *rs, const struct stream_form *form, size_t count,
+                               const char *const *values) __attribute__((warn_unused_result));
+/* The form that Accept likes best, and the first among equals; forms ends with one without type. NULL if it takes none, which
+   the contract, having the same media types, has refused before. */
+const struct stream_form *resource_form(struct request *rq, const struct stream_form *forms);
 
 /* Pieces, for operations that need a step of their own before or after. */
 

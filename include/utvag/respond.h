@@ -2,7 +2,7 @@
 #pragma once
 #include "utvag/request.h"
 
-/* application/problem+json (RFC 9457) in the caller's language. Drops whatever was in rs before. */
+/* application/problem+json (RFC 9457) in the caller's language. Drops whatever was in rs before; a stream is closed already. */
 void respond_problem(struct request *rq, struct response *rs, const struct problem *problem);
 /* body must outlive the answer (arena, static, or a database result of this request). */
 void respond_body(struct response *rs, int status, const char *type, const char *body, size_t length);

@@ -22,6 +22,7 @@ static const struct contract_parameter parameters[] = {
     { .name = "traceparent", .place = IN_HEADER, .schema = &short_schema },
 };
 static const char *const types[] = { "application/merge-patch+json", "application/json", NULL };
+static const char *const answer_types[] = { "application/json", NULL };
 static const char *const form_types[] = { "application/x-www-form-urlencoded", "application/json", NULL };
 
 static const struct config config = { .body_limit = 1000, .depth_limit = 4 };
@@ -43,6 +44,7 @@ static void setup(void)
                                              .parameters = parameters,
                                              .parameter_count = sizeof parameters / sizeof *parameters,
                                              .answer_type = "application/json",
+                                             .answer_types = answer_types,
                                              .body = &body_schema,
                                              .body_required = true,
                                              .body_types = types };
