@@ -26,6 +26,7 @@
     X(ledger)                    \
     X(need_operations)           \
     X(obligation_assessments)    \
+    X(projects)                  \
     X(registrations)             \
     X(relations)                 \
     X(representatives)           \
@@ -42,7 +43,8 @@
     X(decisions_rules)    \
     X(identity_rules)     \
     X(ledger_rules)       \
-    X(persons_rules)
+    X(persons_rules)      \
+    X(projects_rules)
 
 #define DECLARE(table) extern const struct operation table[];
 RESOURCES(DECLARE)

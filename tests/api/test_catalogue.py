@@ -47,6 +47,8 @@ OWNERS_EYES = {
     "ledger_faults": {"utvag_auditor"},
     "lock_accounts": set(),
     "find_invitation": {"utvag_login"},
+    "keep_project_account": {"utvag_project"},
+    "project_promises": {"utvag_project"},
     "lock_accounts": set(),
     "ledger_faults": {"utvag_auditor"},
     "has_unpaid": {"utvag_case", "utvag_partner"},

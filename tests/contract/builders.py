@@ -220,7 +220,14 @@ def ledger_transaction(service):
     return str(made)
 
 
+def project(service):
+    """One that goes on, and that an agency may see."""
+    body = example("createProject") | {"ends_on": "2099-12-31", "pay_until_on": None}
+    return made(service.as_("project_manager").post("/projects", json={k: v for k, v in body.items() if v is not None}))["id"]
+
+
 OF_THE_SERVICE = {
+    "/projects/": project,
     "/accounts/": account,
     "/ledger-transactions/": ledger_transaction,
     "/access-grants/": access_grant,

@@ -385,9 +385,9 @@ def test_nothing_is_defined_in_vain():
 PRIVATE = re.compile(r"(given_|family_|^)name|alias|birth_date$|phone|email|language|interpreter|notes?$|safe_contact|contact$"
                      r"|^number$|reason$|reasoning|description|summary|message|answer$|question|statement|trafficking|exploitation_types"
                      r"|means_of_control|street|postal|^city$|municipality_code|payee")
-# In clear: agencies are public bodies, accounts have names that the charity gives them, and what is searched for never rests
+# In clear: agencies are public bodies, projects are told to everybody, accounts have names that the charity gives them, and what is searched for never rests
 # anywhere.
-PUBLIC = re.compile(r"Agency|Client|Root|ApiInfo|Code|Problem|Search|Session|Token|Page$|AuditEvent|MemberError|^Action$|^Account")
+PUBLIC = re.compile(r"Agency|Client|Root|ApiInfo|Code|Problem|Search|Session|Token|Page$|AuditEvent|MemberError|^Action$|^Account|^(New)?Project")
 
 
 # Plain words that name nobody: of agencies and machines, and what the service itself writes.
