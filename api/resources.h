@@ -19,6 +19,7 @@
     X(codes)                     \
     X(decisions)                 \
     X(discovery)                 \
+    X(donations)                 \
     X(eligibility_assessments)   \
     X(emergency_grants)          \
     X(households)                \
@@ -41,6 +42,7 @@
     X(applications_rules) \
     X(codes_rules)        \
     X(decisions_rules)    \
+    X(donations_rules)    \
     X(identity_rules)     \
     X(ledger_rules)       \
     X(persons_rules)      \

@@ -44,8 +44,6 @@ OWNERS_EYES = {
     "accept_invitation_with_keys": {"utvag_login"},
     "replace_client_keys": {"utvag_login"},
     "forget_expired": {"utvag_app"},
-    "ledger_faults": {"utvag_auditor"},
-    "lock_accounts": set(),
     "find_invitation": {"utvag_login"},
     "keep_project_account": {"utvag_project"},
     "project_promises": {"utvag_project"},
@@ -60,6 +58,9 @@ OWNERS_EYES = {
     "alike_persons": set(),
     "lock_accounts": set(),
     "ledger_faults": {"utvag_auditor"},
+    "register_donation": {"utvag_finance"},
+    "register_donations": {"utvag_finance"},
+    "take_back_donation": {"utvag_finance"},
 }
 # What the service needs to look up who enters, and nothing else.
 ENTERING = {

@@ -84,6 +84,9 @@ LOADS = [
     """INSERT INTO ledger_entries (transaction_id, position, account_id, layer, amount_ore, booked_on)
         SELECT p.record, e.position, CASE WHEN e.position = 1 THEN account_of('bank') ELSE md5('record' || (1 + n % 200))::uuid END, 'free',
             3 - 2 * e.position, p.made::date FROM plan p, generate_series(1, 2) AS e (position)""",
+    """INSERT INTO donations (id, kind, account_id, amount_ore, channel_code, reference, received_on, anonymous, remaining_ore, registered_by)
+        SELECT record, 'gift', account_of(CASE n % 2 WHEN 0 THEN 'children_fund' ELSE 'general_fund' END), 100,
+            (ARRAY['bankgiro', 'swish', 'card', 'transfer'])[1 + n % 4], n::text, made::date, true, 0, need FROM plan""",
 ]
 # A value for each filter that is not a choice from a list; by the parameter's name.
 SOME = {
@@ -92,6 +95,8 @@ SOME = {
     "agency_id": f"SELECT '{MINE}'", "assigned_to": f"SELECT {SOMEBODY}", "principal_id": f"SELECT {SOMEBODY}",
     "operation": "SELECT 'readChild'", "municipality_code": "SELECT '1880'",
     "occurred_from": "SELECT '2020-01-01T00:00:00Z'", "occurred_to": "SELECT '2099-01-01T00:00:00Z'",
+    "received_from": "SELECT '2020-01-01'", "received_to": "SELECT '2099-01-01'",
+    "account_id": "SELECT account_of('children_fund')",
     "booked_from": "SELECT '2020-01-01'", "booked_to": "SELECT '2099-01-01'",
 }
 
@@ -266,4 +271,5 @@ def test_carrying_a_case_to_its_decision_scans_nothing(service, cluster, databas
 
 
 def test_the_tables_are_large(large):
-    assert {"persons", "relations", "applications", "needs", "decisions", "audit_events", "ledger_transactions", "ledger_entries"} <= large
+    assert {"persons", "relations", "applications", "needs", "decisions", "audit_events", "ledger_transactions", "ledger_entries",
+            "donations"} <= large

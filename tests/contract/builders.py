@@ -226,8 +226,15 @@ def project(service):
     return made(service.as_("project_manager").post("/projects", json={k: v for k, v in body.items() if v is not None}))["id"]
 
 
+def donation(service):
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    body = example("createDonation") | {"channel_reference": "T-" + uuid.uuid4().hex}
+    return made(service.as_("fund_manager").post("/donations", json=body, headers=headers))["id"]
+
+
 OF_THE_SERVICE = {
     "/projects/": project,
+    "/donations/": donation,
     "/accounts/": account,
     "/ledger-transactions/": ledger_transaction,
     "/access-grants/": access_grant,
