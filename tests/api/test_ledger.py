@@ -1,6 +1,7 @@
 """The ledger as its readers get it: transactions, the year's ratio, and the whole of a period as JSON, NDJSON, CSV and SIE."""
 
 import collections
+import concurrent.futures
 import csv
 import datetime
 import decimal
@@ -17,6 +18,7 @@ import requests
 import sie
 from books import (BANK, CHILDREN_FUND, GENERAL_FUND, TODAY, book, empty, gift, month, name, pay, project, refund, release, reserve)
 from casework import done
+from cluster import binary
 
 FORMS = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv", "sie": "application/x-sie"}
 NUMBERS = {CHILDREN_FUND: "2061", GENERAL_FUND: "2067", BANK: "1930"}
@@ -288,6 +290,29 @@ def test_export_is_in_the_audit_log_before_its_first_byte(books, manager):
     answer.close()
 
 
+def test_balances_and_vouchers_are_of_one_moment(serving):
+    """What is booked after the balances were read, and before the vouchers are, is in neither."""
+    with serving() as service:
+        empty(service)
+        gift(service, TODAY, GENERAL_FUND, 100)
+        manager = service.as_("fund_manager")
+        done(manager.get("/accounts"))
+        with concurrent.futures.ThreadPoolExecutor() as pool, service.connect() as connection:
+            with connection.transaction():
+                connection.execute("LOCK TABLE ledger_transactions IN ACCESS EXCLUSIVE MODE")
+                asked = pool.submit(read_sie, manager)
+                until = time.time() + 10
+                while not connection.execute("SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database"
+                                             " WHERE datname = current_database())").fetchall():
+                    assert time.time() < until and not asked.done(), "the export waits for nobody"
+                    time.sleep(0.01)
+                connection.execute("SELECT book('gift', gen_random_uuid(), ARRAY[(account_of('bank'), 'free', 7), (account_of('general_fund'),"
+                                   " 'free', -7)]::ledger_entry[])")
+            file = asked.result(10)
+        assert len(file.vouchers) == 1 and file.balances["#UB", 0]["1930"] == decimal.Decimal("1.00")
+        assert len(read_sie(manager).vouchers) == 2, "and in the next"
+
+
 # -- what is long ------------------------------------------------------------------------------------------------------
 
 ENTRIES = 200_000
@@ -369,8 +394,9 @@ def test_long_export_needs_no_memory_for_its_length(large):
     assert len(export(client, "sie", from_on="2015-01-01", to_on="2015-12-31").content) > 2_000_000
     grown = memory(large) - before
     print(f"peak {memory(large)} KiB, {grown} KiB above that of a short export")
-    assert grown < 8_000
     assert len(export(client, "csv", **PERIOD).content.splitlines()) == ENTRIES + 1
+    if b"__asan_init" not in pathlib.Path(binary()).read_bytes():  # it keeps what was freed, to see who uses it
+        assert grown < 8_000
 
 
 def test_export_is_of_one_moment(large):
