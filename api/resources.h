@@ -7,6 +7,7 @@
 #define RESOURCES(X)             \
     X(access_grants)             \
     X(accounts)                  \
+    X(activities)                \
     X(agencies)                  \
     X(applicants)                \
     X(applications)              \
@@ -27,6 +28,7 @@
     X(ledger)                    \
     X(need_operations)           \
     X(obligation_assessments)    \
+    X(participations)            \
     X(projects)                  \
     X(registrations)             \
     X(relations)                 \

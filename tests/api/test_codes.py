@@ -99,7 +99,8 @@ def test_contracts_enumerations_are_the_lists(service):
              "IdentifierKind": "identifier-kinds", "TraffickingStatus": "trafficking-statuses",
              "DecisionOutcome": "decision-outcomes", "DecisionExceptionCode": "decision-exceptions",
              "BirthDateBasis": "birth-date-bases", "IdentityLevel": "identity-levels",
-             "ProjectTargetGroup": "project-target-groups", "ProjectStatus": "project-statuses"}
+             "ProjectTargetGroup": "project-target-groups", "ProjectStatus": "project-statuses",
+             "ActivityKind": "activity-kinds"}
     for schema, name in pairs.items():
         listed = {c["code"] for c in done(client.get("/codes/" + name))["codes"]}
         assert set(schemas[schema]["enum"]) - {None} == listed, schema

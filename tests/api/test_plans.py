@@ -79,6 +79,13 @@ LOADS = [
         WHERE n <= 200""",
     """INSERT INTO accounts (id, kind, project_id, number, name_sv, name_en)
         SELECT record, 'project', record, '2070', 'Projekt ' || n, 'Project' FROM plan WHERE n <= 200""",
+    f"""INSERT INTO participations (id, project_id, person_id, target_group, from_on, recorded_by, created_at)
+        SELECT record, md5('record50')::uuid, person, 'children', '2020-01-01', {SOMEBODY}, made FROM plan WHERE n % 8 = 2""",
+    f"""INSERT INTO participation_steps (id, participation_id, kind_code, taken_on, recorded_by, created_at)
+        SELECT md5('step' || n)::uuid, md5('record50')::uuid, 'guidance', '2020-01-01', {SOMEBODY}, made FROM plan WHERE n % 8 = 2""",
+    """INSERT INTO activities (id, project_id, kind, title_sv, title_en, held_on)
+        SELECT record, CASE WHEN n % 3 = 0 THEN md5('record' || (1 + n % 200))::uuid END, (ARRAY['lecture', 'survey', 'publication', 'event'])[1 + n % 4],
+            'Föreläsning', 'Lecture', made::date FROM plan""",
     """INSERT INTO ledger_transactions (id, kind, about, booked_on)
         SELECT record, (ARRAY['gift', 'reservation', 'payment'])[1 + n % 3], need, made::date FROM plan""",
     """INSERT INTO ledger_entries (transaction_id, position, account_id, layer, amount_ore, booked_on)
@@ -98,6 +105,7 @@ SOME = {
     "received_from": "SELECT '2020-01-01'", "received_to": "SELECT '2099-01-01'",
     "account_id": "SELECT account_of('children_fund')",
     "booked_from": "SELECT '2020-01-01'", "booked_to": "SELECT '2099-01-01'",
+    "held_from": "SELECT '2020-01-01'", "held_to": "SELECT '2099-01-01'", "project_id": "SELECT record FROM plan WHERE n = 50",
 }
 
 CONTRACT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
@@ -228,7 +236,7 @@ LISTS = {name: rest for name, *rest in lists()}
 def test_list_is_read_from_an_index(service, cluster, large, name):
     path, roles, orders, filters = LISTS[name]
     if "{id}" in path:
-        there = "record" if path.startswith("/accounts/") else "application"
+        there = "record" if path.startswith(("/accounts/", "/projects/", "/participations/")) else "application"
         path = path.replace("{id}", str(service.sql(f"SELECT {there} FROM plan WHERE n = 50")[0][0]))
     found, looked_at, log = set(), 0, Log(cluster)
     some_of_staff = next((role for role in roles if role != "partner"), None)

@@ -77,6 +77,7 @@ class Case:
         self.family()
         self.application()
         self.decided()
+        self.taking_part()
 
     def post(self, client, path, body=None, status=201, **headers):
         return made(client.post(path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())} | headers), status)
@@ -131,6 +132,12 @@ class Case:
         self.emergency = self.put("grantEmergency", self.decider, here + "/emergency-grants", need_id=self.needs[2],
                                   amount_ore=100)["id"]
 
+    def taking_part(self):
+        """The child does, in a project of the children's."""
+        here = f"/projects/{project(self.service)}/participations"
+        self.participation = self.put("createParticipation", self.worker, here)["id"]
+        self.step = self.put("addParticipationStep", self.worker, f"/participations/{self.participation}/steps")["id"]
+
     def tag(self, client, path):
         return client.get(path).headers.get("ETag", TAG)
 
@@ -153,6 +160,7 @@ class Case:
     def ids(self):
         return [self.applicant, self.child, self.relation, self.household, self.eligibility, self.id, *self.needs,
                 self.representative, self.certification, self.obligation, self.interest, self.decision, self.emergency,
+                self.participation, self.step,
                 *self.access]
 
 
@@ -172,6 +180,8 @@ OF_A_CASE = {
     "/best-interest-assessments/": lambda case: case.interest,
     "/decisions/": lambda case: case.decision,
     "/emergency-grants/": lambda case: case.emergency,
+    "/participations/": lambda case: case.participation,
+    "/participation-steps/": lambda case: case.step,
 }
 
 
@@ -232,9 +242,14 @@ def donation(service):
     return made(service.as_("fund_manager").post("/donations", json=body, headers=headers))["id"]
 
 
+def activity(service):
+    return made(service.as_("project_manager").post("/activities", json=example("createActivity")))["id"]
+
+
 OF_THE_SERVICE = {
     "/projects/": project,
     "/donations/": donation,
+    "/activities/": activity,
     "/accounts/": account,
     "/ledger-transactions/": ledger_transaction,
     "/access-grants/": access_grant,

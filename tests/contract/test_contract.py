@@ -387,7 +387,7 @@ PRIVATE = re.compile(r"(given_|family_|^)name|alias|birth_date$|phone|email|lang
                      r"|means_of_control|street|postal|^city$|municipality_code|payee")
 # In clear: agencies are public bodies, projects are told to everybody, accounts have names that the charity gives them, and what is searched for never rests
 # anywhere.
-PUBLIC = re.compile(r"Agency|Client|Root|ApiInfo|Code|Problem|Search|Session|Token|Page$|AuditEvent|MemberError|^Action$|^Account|^(New)?Project")
+PUBLIC = re.compile(r"Agency|Client|Root|ApiInfo|Code|Problem|Search|Session|Token|Page$|AuditEvent|MemberError|^Action$|^Account|^(New)?Project|^(New)?Activity")
 
 
 # Plain words that name nobody: of agencies and machines, and what the service itself writes.
