@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "utvag/account_number.h"
 #include "utvag/identity.h"
 #include "utvag/password.h"
 
@@ -187,19 +188,6 @@ static bool is_password(const char *text, size_t length)
     return holds;
 }
 
-/* Seven or eight digits, and at most one hyphen that stands before the last four. */
-static bool is_bankgiro(const char *text, size_t length)
-{
-    char digits[8];
-    size_t count = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '-' && i > 0 && i + 5 == length) continue;
-        if (!is_digit(text[i]) || count == sizeof digits) return false;
-        digits[count++] = text[i];
-    }
-    return count >= 7 && identity_luhn(digits, count);
-}
-
 static const struct format formats[] = {
     { "date", "format_date", is_date },
     { "date-time", "format_date_time", is_date_time },
@@ -214,7 +202,11 @@ static const struct format formats[] = {
     { "kommunkod", "format_kommunkod", is_kommunkod },
     { "reference", "format_reference", is_reference },
     { "password", "format_password", is_password },
-    { "bankgiro", "format_bankgiro", is_bankgiro },
+    { "bankgiro", "format_bankgiro", account_number_bankgiro },
+    { "plusgiro", "format_plusgiro", account_number_plusgiro },
+    { "kontonummer", "format_kontonummer", account_number_swedish },
+    { "iban", "format_iban", account_number_iban },
+    { "bic", "format_bic", account_number_bic },
 };
 
 const struct format *format_find(const char *name)

@@ -116,6 +116,11 @@ const struct text text_platform[] = {
     { "format_password", 0, NULL, "Ska ha minst 12 tecken, räknade i sammansatt form (NFC).",
       "Must have at least 12 characters, counted composed (NFC)." },
     { "format_bankgiro", 0, NULL, "Är inte ett giltigt bankgironummer.", "Is not a valid bankgiro number." },
+    { "format_plusgiro", 0, NULL, "Är inte ett giltigt plusgironummer.", "Is not a valid plusgiro number." },
+    { "format_kontonummer", 0, NULL, "Är inte ett giltigt kontonummer: clearingnummer, bindestreck, kontonummer.",
+      "Is not a valid account number: clearing number, hyphen, account number." },
+    { "format_iban", 0, NULL, "Är inte ett giltigt IBAN, utan mellanslag.", "Is not a valid IBAN, without spaces." },
+    { "format_bic", 0, NULL, "Är inte en giltig BIC.", "Is not a valid BIC." },
     /* the service */
     { "overloaded", 0, NULL, "Tjänsten har för mycket att göra. Försök igen om en stund.",
       "The service has too much to do. Try again in a moment." },

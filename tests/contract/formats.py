@@ -38,6 +38,22 @@ def is_bankgiro(text):
     return bool(re.fullmatch(r"\d{3,4}-?\d{4}", text)) and luhn(text.replace("-", ""))
 
 
+def is_plusgiro(text):
+    return bool(re.fullmatch(r"\d{1,7}-?\d", text)) and luhn(text.replace("-", ""))
+
+
+def is_iban(text):
+    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", text) or text.startswith("SE") and len(text) != 24:
+        return False
+    return int("".join(str(int(c, 36)) for c in text[4:] + text[:4])) % 97 == 1
+
+
+def iban(country, account):
+    """The IBAN of an account, with its check digits."""
+    rest = int("".join(str(int(c, 36)) for c in account + country + "00")) % 97
+    return f"{country}{98 - rest:02}{account}"
+
+
 def is_date_time(text):
     if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", text):
         return False
@@ -72,6 +88,10 @@ CHECKS = {
     "reference": lambda text: bool(text) and not re.search(r"\d{6}[-+]?\d{4}", text),
     "password": lambda text: len(unicodedata.normalize("NFC", text)) >= 12,
     "bankgiro": is_bankgiro,
+    "plusgiro": is_plusgiro,
+    "kontonummer": lambda text: bool(re.fullmatch(r"\d{4,5}-\d{2,10}", text)),
+    "iban": is_iban,
+    "bic": lambda text: bool(re.fullmatch(r"[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?", text)),
 }
 
 checker = jsonschema.FormatChecker(formats=())
@@ -121,5 +141,9 @@ STRATEGIES = {
     "reference": st.from_regex(r"[a-z]{1,8}-[0-9]{1,5}", fullmatch=True),
     "password": st.text("abc åäö123", min_size=12, max_size=40),
     "bankgiro": _digits(6, 7).map(with_check_digit),
+    "plusgiro": _digits(1, 7).map(with_check_digit),
+    "kontonummer": st.builds(lambda digits: "9999-" + digits, _digits(7, 7)),
+    "iban": st.builds(lambda account: iban("SE", account), _digits(20, 20)),
+    "bic": st.from_regex(r"[A-Z]{6}[A-Z0-9]{2}", fullmatch=True),
 }
 

@@ -120,6 +120,31 @@ START_TEST(test_bankgiro_has_its_check_digit)
 }
 END_TEST
 
+START_TEST(test_plusgiro_has_its_check_digit)
+{
+    TAKES("plusgiro", "28-1", "2865-4", "28654", "90000-1", "4789017-3");
+    REFUSES("plusgiro", "", "0", "28-2", "2-81", "12345678-2", "--", "28650 0");
+}
+END_TEST
+
+START_TEST(test_swedish_account_is_checked_as_its_bank_documents)
+{
+    TAKES("kontonummer", "5439-1024039", "6789-123456789", "3300-0007012057", "8327-12345", "81059-994057437");
+    REFUSES("kontonummer", "", "5439-1024038", "5439-102403", "6789-123456788", "3300-0007012058", "81050-994057437",
+            "54391024039", "5439-", "-1024039", "5439-1024039-", "0439-1024039", "5439-10240390");
+}
+END_TEST
+
+START_TEST(test_iban_and_bic)
+{
+    TAKES("iban", "SE4550000000058398257466", "GB82WEST12345698765432", "RO49AAAA1B31007593840000");
+    REFUSES("iban", "", "SE4550000000058398257467", "SE45 5000 0000 0583 9825 7466", "se4550000000058398257466",
+            "GB82WEST1234569876543", "SE455000000005839825746");
+    TAKES("bic", "ESSESESS", "NDEASESS", "DEUTDEFF500");
+    REFUSES("bic", "", "ESSESES", "ESSESESS1", "E5SESESS", "essesess", "ESSE5ESS");
+}
+END_TEST
+
 START_TEST(test_an_unknown_format_is_not_found)
 {
     ck_assert_ptr_null(format_find("identity-number"));
@@ -149,6 +174,9 @@ int main(void)
     tcase_add_test(tests, test_reference_may_not_look_like_an_identity_number);
     tcase_add_test(tests, test_password_has_twelve_characters);
     tcase_add_test(tests, test_bankgiro_has_its_check_digit);
+    tcase_add_test(tests, test_plusgiro_has_its_check_digit);
+    tcase_add_test(tests, test_swedish_account_is_checked_as_its_bank_documents);
+    tcase_add_test(tests, test_iban_and_bic);
     tcase_add_test(tests, test_an_unknown_format_is_not_found);
     tcase_add_test(tests, test_every_format_has_the_code_of_its_fault);
     suite_add_tcase(suite, tests);
