@@ -9,7 +9,7 @@ RUN cmake --preset release && cmake --build --preset release --target utvag && s
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates \
-    libulfius2.7 libmicrohttpd12 libgnutls30 libjansson4 libpq5 libjwt0 libssl3 libyaml-0-2 libpcre2-8-0 libutf8proc2 liboath0 \
+    libulfius2.7 libmicrohttpd12 libgnutls30 libjansson4 libpq5 libjwt0 libssl3 libyaml-0-2 libpcre2-8-0 libutf8proc2 liboath0 libxml2 \
     && rm -rf /var/lib/apt/lists/* && useradd --system --no-create-home utvag && install -d -o utvag -m 700 /keys
 COPY --from=build /source/build/release/utvag /usr/local/bin/
 COPY LICENSE /usr/share/doc/utvag/

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "utvag/account_number.h"
 #include "utvag/format.h"
 
 enum kind { TEXT, NUMBER, SIZE, FLAG };
@@ -66,6 +67,9 @@ static const struct setting settings[] = {
     { "ORGANISATION_NUMBER", PLACE(organisation_number), TEXT, 0, 0, NULL },
     { "EMERGENCY_CASE_CAP_ORE", PLACE(emergency_case_cap_ore), NUMBER, 0, INT_MAX, "500000" },
     { "EMERGENCY_ACTOR_CAP_ORE", PLACE(emergency_actor_cap_ore), NUMBER, 0, INT_MAX, "2000000" },
+    { "TWO_APPROVERS_ABOVE_ORE", PLACE(two_approvers_above_ore), NUMBER, 0, INT_MAX, "2000000" },
+    { "PAYER_IBAN", PLACE(payer_iban), TEXT, 0, 0, NULL },
+    { "PAYER_BIC", PLACE(payer_bic), TEXT, 0, 0, NULL },
     { "SESSION_HOURS", PLACE(session_hours), NUMBER, 1, 168, "12" },
     { "DOUBLE_GRANT_DAYS", PLACE(double_grant_days), NUMBER, 0, 36500, "365" },
 };
@@ -256,6 +260,16 @@ static void organisation_check(void)
         fault("ORGANISATION_NUMBER", "\"%s\" is not a number like 802002-4280 with its check digit", number);
 }
 
+/* The account that payments go from: whole, or not at all. */
+static void payer_check(void)
+{
+    const char *iban = config.payer_iban, *bic = config.payer_bic;
+    if (iban && !account_number_iban(iban, strlen(iban))) fault("PAYER_IBAN", "\"%s\" is not an IBAN", iban);
+    if (bic && !account_number_bic(bic, strlen(bic))) fault("PAYER_BIC", "\"%s\" is not a BIC", bic);
+    if (iban && !bic) fault("PAYER_BIC", "missing, while UTVAG_PAYER_IBAN is set");
+    if (bic && !iban) fault("PAYER_IBAN", "missing, while UTVAG_PAYER_BIC is set");
+}
+
 static void whole_check(void)
 {
     static const char levels[] = " debug info warn error ";
@@ -276,6 +290,7 @@ static void whole_check(void)
     origins_check();
     proxies_check();
     organisation_check();
+    payer_check();
 }
 
 static void defaults_derive(void)
@@ -286,6 +301,10 @@ static void defaults_derive(void)
     base_url_set();
     if (!config.issuer) config.issuer = config.base_url;
     if (!config.owner_url) config.owner_url = config.database_url;
+    if (config.demo && !config.payer_iban) { /* an account that is nobody's: the example of IBAN's registry */
+        config.payer_iban = "SE4550000000058398257466";
+        config.payer_bic = "ESSESESS";
+    }
     const char *secrets = getenv("UTVAG_CLIENT_SECRETS");
     if (!secrets || !*secrets) config.client_secrets = config.demo;
 }

@@ -95,9 +95,9 @@ static bool set_up(const struct pool *pool, PGconn *pg)
         "SET statement_timeout = %d; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;"
         "SET log_parameter_max_length_on_error = 0; SET client_min_messages = warning; SET jit = off; SET plan_cache_mode = force_generic_plan;"
         "SET utvag.double_grant_days = %d; SET utvag.emergency_case_cap_ore = %d;"
-        "SET utvag.emergency_actor_cap_ore = %d",
+        "SET utvag.emergency_actor_cap_ore = %d; SET utvag.two_approvers_above_ore = %d",
         config->statement_ms, config->lock_ms, config->statement_ms + 1000, config->double_grant_days,
-        config->emergency_case_cap_ore, config->emergency_actor_cap_ore);
+        config->emergency_case_cap_ore, config->emergency_actor_cap_ore, config->two_approvers_above_ore);
     PGresult *result = PQexec(pg, sql);
     bool fine = PQresultStatus(result) == PGRES_COMMAND_OK;
     PQclear(result);

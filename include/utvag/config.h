@@ -43,8 +43,11 @@ struct config {
     const char *tls_certificate, *tls_key, *tls_client_ca; /* UTVAG_TLS_…: PEM files */
     const char *organisation_name;                         /* UTVAG_ORGANISATION_NAME: the charity's, default IMT */
     const char *organisation_number;                       /* UTVAG_ORGANISATION_NUMBER: the charity's, default none */
+    /* UTVAG_PAYER_IBAN, UTVAG_PAYER_BIC: the account that payment files draw on; default none, in the demo nobody's */
+    const char *payer_iban, *payer_bic;
     /* rules of the house that are settings */
     int emergency_case_cap_ore, emergency_actor_cap_ore; /* UTVAG_EMERGENCY_…; 5 000 kr, 20 000 kr */
+    int two_approvers_above_ore;                         /* UTVAG_TWO_APPROVERS_ABOVE_ORE, default 20 000 kr */
     int double_grant_days;                               /* UTVAG_DOUBLE_GRANT_DAYS, default 365 */
 };
 
