@@ -20,6 +20,7 @@
     X(codes)                     \
     X(decisions)                 \
     X(discovery)                 \
+    X(disbursements)             \
     X(donations)                 \
     X(eligibility_assessments)   \
     X(emergency_grants)          \
@@ -29,7 +30,9 @@
     X(need_operations)           \
     X(obligation_assessments)    \
     X(participations)            \
+    X(payment_files)             \
     X(projects)                  \
+    X(recoveries)                \
     X(registrations)             \
     X(relations)                 \
     X(representatives)           \
@@ -47,6 +50,7 @@
     X(donations_rules)    \
     X(identity_rules)     \
     X(ledger_rules)       \
+    X(money_rules)        \
     X(persons_rules)      \
     X(projects_rules)
 

@@ -25,14 +25,14 @@ static size_t read_digits(const char *text, size_t length, size_t tail, char dig
 
 bool account_number_bankgiro(const char *text, size_t length)
 {
-    char digits[DIGITS_MOST];
+    char digits[DIGITS_MOST] = { 0 };
     size_t count = read_digits(text, length, 4, digits);
     return (count == 7 || count == 8) && identity_luhn(digits, count);
 }
 
 bool account_number_plusgiro(const char *text, size_t length)
 {
-    char digits[DIGITS_MOST];
+    char digits[DIGITS_MOST] = { 0 };
     size_t count = read_digits(text, length, 1, digits);
     return count >= 2 && count <= 8 && identity_luhn(digits, count);
 }
@@ -97,7 +97,7 @@ static bool has_check_digit(const char *all, size_t count, enum check check)
 
 bool account_number_swedish(const char *text, size_t length)
 {
-    char digits[DIGITS_MOST];
+    char digits[DIGITS_MOST] = { 0 };
     const char *hyphen = memchr(text, '-', length);
     if (!hyphen || (hyphen - text != 4 && hyphen - text != 5)) return false;
     size_t clearing = (size_t)(hyphen - text), count = read_digits(text, length, length - clearing - 1, digits);

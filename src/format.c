@@ -188,6 +188,11 @@ static bool is_password(const char *text, size_t length)
     return holds;
 }
 
+static bool is_swedish_iban(const char *text, size_t length)
+{
+    return account_number_iban(text, length) && memcmp(text, "SE", 2) == 0;
+}
+
 static const struct format formats[] = {
     { "date", "format_date", is_date },
     { "date-time", "format_date_time", is_date_time },
@@ -206,6 +211,7 @@ static const struct format formats[] = {
     { "plusgiro", "format_plusgiro", account_number_plusgiro },
     { "kontonummer", "format_kontonummer", account_number_swedish },
     { "iban", "format_iban", account_number_iban },
+    { "iban-se", "format_iban_se", is_swedish_iban },
     { "bic", "format_bic", account_number_bic },
 };
 

@@ -120,6 +120,8 @@ const struct text text_platform[] = {
     { "format_kontonummer", 0, NULL, "Är inte ett giltigt kontonummer: clearingnummer, bindestreck, kontonummer.",
       "Is not a valid account number: clearing number, hyphen, account number." },
     { "format_iban", 0, NULL, "Är inte ett giltigt IBAN, utan mellanslag.", "Is not a valid IBAN, without spaces." },
+    { "format_iban_se", 0, NULL, "Är inte ett giltigt svenskt IBAN, utan mellanslag.",
+      "Is not a valid Swedish IBAN, without spaces." },
     { "format_bic", 0, NULL, "Är inte en giltig BIC.", "Is not a valid BIC." },
     /* the service */
     { "overloaded", 0, NULL, "Tjänsten har för mycket att göra. Försök igen om en stund.",

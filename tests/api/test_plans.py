@@ -71,6 +71,26 @@ LOADS = [
         SELECT record, application, agency, CASE WHEN n % 9 = 0 THEN 'emergency' ELSE 'decision' END, {SOMEBODY}, made FROM plan""",
     """INSERT INTO decision_lines (decision_id, application_id, need_id, person_id, category_code, position, outcome)
         SELECT record, application, need, person, 'food', 1, 'refused' FROM plan""",
+    f"""INSERT INTO disbursements (id, application_id, voucher, amount_ore, status, due_on, approvals_needed, created_at)
+        SELECT record, application, 'v' || n, 100, CASE WHEN n % 9 = 0 THEN 'planned' ELSE 'cancelled' END, made::date, 1, made FROM plan""",
+    f"""INSERT INTO disbursement_cases (disbursement_id, application_id, line_id, protected, ordered_by, method, payee_kind, sealed)
+        SELECT record, application, record, level <> 'none', {SOMEBODY}, 'bankgiro', 'vendor', '\\x00' FROM plan""",
+    """INSERT INTO disbursement_sources (disbursement_id, account_id, amount_ore)
+        SELECT record, account_of('general_fund'), 100 FROM plan""",
+    f"INSERT INTO disbursement_approvals (disbursement_id, approved_by) SELECT record, {SOMEBODY} FROM plan",
+    f"""INSERT INTO payment_files (id, message, pay_on, protected, payments, total_ore, made_by, created_at)
+        SELECT record, 'm' || n, made::date, n % 50 = 7, 1, 100, {SOMEBODY}, made FROM plan""",
+    "INSERT INTO payment_file_rows (file_id, disbursement_id, position) SELECT record, record, 1 FROM plan",
+    f"""INSERT INTO receipts (id, disbursement_id, application_id, amount_ore, received_on, recorded_by, created_at)
+        SELECT record, record, application, 100, made::date, {SOMEBODY}, made FROM plan WHERE n % 8 = 2""",
+    f"""INSERT INTO refunds (id, disbursement_id, amount_ore, received_on, reference, registered_by, created_at)
+        SELECT record, record, 100, made::date, n::text, {SOMEBODY}, made FROM plan WHERE n % 8 = 2""",
+    """INSERT INTO recoveries (id, application_id, voucher, amount_ore, repaid_ore, created_at)
+        SELECT record, application, 'v' || n, 100, CASE WHEN n % 9 = 0 THEN 0 ELSE 100 END, made FROM plan""",
+    """INSERT INTO recovery_cases (recovery_id, application_id, line_id, protected, kind)
+        SELECT record, application, record, level <> 'none', 'overpayment' FROM plan""",
+    f"""INSERT INTO repayments (id, recovery_id, amount_ore, received_on, reference, registered_by)
+        SELECT record, record, 100, made::date, n::text, {SOMEBODY} FROM plan""",
     f"""INSERT INTO audit_events (id, occurred_at, principal_id, operation, trace_id, address, outcome)
         SELECT record, made, {SOMEBODY}, 'readChild', 't', '127.0.0.1', CASE WHEN n % 9 = 0 THEN 'refused' ELSE 'ok' END FROM plan""",
     # The ledger: a gift, a promise and a payment after each other, of one account in two hundred.
@@ -100,7 +120,7 @@ SOME = {
     "person_id": "SELECT person FROM plan WHERE n = 50", "related_person_id": "SELECT person FROM plan WHERE n = 55",
     "external_id": "SELECT 'plan-50'", "application_id": "SELECT application FROM plan WHERE n = 50",
     "agency_id": f"SELECT '{MINE}'", "assigned_to": f"SELECT {SOMEBODY}", "principal_id": f"SELECT {SOMEBODY}",
-    "operation": "SELECT 'readChild'", "municipality_code": "SELECT '1880'",
+    "operation": "SELECT 'readChild'", "municipality_code": "SELECT '1880'", "due_on": "SELECT current_date - 3",
     "occurred_from": "SELECT '2020-01-01T00:00:00Z'", "occurred_to": "SELECT '2099-01-01T00:00:00Z'",
     "received_from": "SELECT '2020-01-01'", "received_to": "SELECT '2099-01-01'",
     "account_id": "SELECT account_of('children_fund')",
@@ -236,11 +256,11 @@ LISTS = {name: rest for name, *rest in lists()}
 def test_list_is_read_from_an_index(service, cluster, large, name):
     path, roles, orders, filters = LISTS[name]
     if "{id}" in path:
-        there = "record" if path.startswith(("/accounts/", "/projects/", "/participations/")) else "application"
+        there = "record" if path.startswith(("/accounts/", "/projects/", "/participations/", "/disbursements/")) else "application"
         path = path.replace("{id}", str(service.sql(f"SELECT {there} FROM plan WHERE n = 50")[0][0]))
     found, looked_at, log = set(), 0, Log(cluster)
     some_of_staff = next((role for role in roles if role != "partner"), None)
-    for role in {"partner", some_of_staff} & set(roles):
+    for role in {"partner", some_of_staff, "fund_manager"} & set(roles):
         client = service.as_(role, "handl-1" if role == "partner" else None)
         client.get(path)
         for order, chosen in itertools.product(orders, filter_sets(service, filters)):

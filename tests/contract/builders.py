@@ -5,6 +5,7 @@ import copy
 import datetime
 import itertools
 import json
+import re
 import uuid
 
 import contract
@@ -56,11 +57,25 @@ def fresh(body):
         body["email"] = f"namn{next(_numbers)}@imt.example"
     if isinstance(body.get("organisation_number"), str):
         body["organisation_number"] = formats.with_check_digit(f"2120{next(_numbers):05}")
+    if re.fullmatch("[0-9]+", body.get("reference") or ""):  # the bank's
+        body["reference"] = str(next(_numbers))
     for identifier in body.get("identifiers", []):
         identifier["number"] = personnummer()
     if body.get("kind") == "personnummer":
         body["number"] = personnummer()
     return body
+
+
+def give_and_promise(service, line, ore):
+    """A gift to the children's fund, promised to a line."""
+    with service.connect() as connection, connection.transaction():
+        fund = connection.execute("SELECT account_of('children_fund')").fetchone()[0]
+        connection.execute("INSERT INTO donations (id, kind, account_id, amount_ore, channel_code, reference, received_on, anonymous,"
+                           " remaining_ore, registered_by) SELECT gen_random_uuid(), 'gift', %s, %s, 'swish', %s, current_date, true,"
+                           " %s, p.id FROM principals p LIMIT 1", [fund, ore, uuid.uuid4().hex, ore])
+        connection.execute("SELECT book('gift', gen_random_uuid(), ARRAY[(account_of('bank'), 'free', %s::bigint),"
+                           " (%s::uuid, 'free', -%s::bigint)]::ledger_entry[])", [ore, fund, ore])
+        connection.execute("SELECT reserve(%s, %s, %s, (true, 'glasses', NULL)::purpose)", [line, fund, ore])
 
 
 class Case:
@@ -78,6 +93,7 @@ class Case:
         self.application()
         self.decided()
         self.taking_part()
+        self.paid()
 
     def post(self, client, path, body=None, status=201, **headers):
         return made(client.post(path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())} | headers), status)
@@ -128,7 +144,8 @@ class Case:
         here = f"/applications/{self.id}"
         self.put("proposeDecision", self.worker, here + "/propose", 200)
         body = self.fill(example("decideApplication"))
-        self.decision = self.post(self.decider, here + "/decisions", body, **{"If-Match": self.tag(self.decider, here)})["id"]
+        decision = self.post(self.decider, here + "/decisions", body, **{"If-Match": self.tag(self.decider, here)})
+        self.decision, self.line = decision["id"], decision["lines"][0]["id"]
         self.emergency = self.put("grantEmergency", self.decider, here + "/emergency-grants", need_id=self.needs[2],
                                   amount_ore=100)["id"]
 
@@ -137,6 +154,19 @@ class Case:
         here = f"/projects/{project(self.service)}/participations"
         self.participation = self.put("createParticipation", self.worker, here)["id"]
         self.step = self.put("addParticipationStep", self.worker, f"/participations/{self.participation}/steps")["id"]
+
+    def paid(self):
+        """A payment that waits for approval, another that is at the bank, and a claim."""
+        give_and_promise(self.service, self.line, 1_000_000)
+        self.disbursement = self.order()
+        sent, fund = self.order(), self.service.as_("fund_manager")
+        self.post(fund, f"/disbursements/{sent}/approve", None, 200, **{"If-Match": self.tag(fund, f"/disbursements/{sent}")})
+        maker = fund if self.protection == "none" else self.decider
+        self.file = self.put("makePaymentFile", maker, "/payment-files")["id"]
+        [(self.recovery,)] = self.service.sql("SELECT open_claim(%s, 'overpayment', 100)::text", self.line)
+
+    def order(self):
+        return self.put("orderDisbursement", self.worker, f"/decision-lines/{self.line}/disbursements")["id"]
 
     def tag(self, client, path):
         return client.get(path).headers.get("ETag", TAG)
@@ -148,6 +178,7 @@ class Case:
             "need_id": self.needs[0], "need_ids": [self.needs[0]], "representative_id": self.representative,
             "assigned_to": principal(self.worker), "agency_id": AGENCIES[self.agency],
             "officer": f"agency:{AGENCIES[self.agency]}:extern-{next(_numbers)}",
+            "disbursement_id": getattr(self, "disbursement", UNKNOWN),
             "asked_on": today(), "answered_on": today(), "certified_on": today(), "expires_on": today(90),
         }
         if isinstance(body, list):
@@ -160,8 +191,7 @@ class Case:
     def ids(self):
         return [self.applicant, self.child, self.relation, self.household, self.eligibility, self.id, *self.needs,
                 self.representative, self.certification, self.obligation, self.interest, self.decision, self.emergency,
-                self.participation, self.step,
-                *self.access]
+                self.participation, self.step, self.line, self.disbursement, self.recovery, *self.access]
 
 
 # One record for each kind of path, by the path up to its id: of the case, or of those who run the service. ------------
@@ -182,6 +212,10 @@ OF_A_CASE = {
     "/emergency-grants/": lambda case: case.emergency,
     "/participations/": lambda case: case.participation,
     "/participation-steps/": lambda case: case.step,
+    "/decision-lines/": lambda case: case.line,
+    "/disbursements/": lambda case: case.disbursement,
+    "/payment-files/": lambda case: case.file,
+    "/recoveries/": lambda case: case.recovery,
 }
 
 

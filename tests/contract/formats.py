@@ -91,6 +91,7 @@ CHECKS = {
     "plusgiro": is_plusgiro,
     "kontonummer": lambda text: bool(re.fullmatch(r"\d{4,5}-\d{2,10}", text)),
     "iban": is_iban,
+    "iban-se": lambda text: text.startswith("SE") and is_iban(text),
     "bic": lambda text: bool(re.fullmatch(r"[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?", text)),
 }
 
@@ -143,7 +144,8 @@ STRATEGIES = {
     "bankgiro": _digits(6, 7).map(with_check_digit),
     "plusgiro": _digits(1, 7).map(with_check_digit),
     "kontonummer": st.builds(lambda digits: "9999-" + digits, _digits(7, 7)),
-    "iban": st.builds(lambda account: iban("SE", account), _digits(20, 20)),
+    "iban": st.builds(lambda account: iban("NO", account), _digits(11, 11)),
+    "iban-se": st.builds(lambda account: iban("SE", account), _digits(20, 20)),
     "bic": st.from_regex(r"[A-Z]{6}[A-Z0-9]{2}", fullmatch=True),
 }
 
