@@ -7,17 +7,19 @@
 #include "utvag/record.h"
 #include "utvag/resource.h"
 
-enum { YEARS = 18, DATE_SIZE = 16 };
+enum { ADULT = 18, DATE_SIZE = 16 };
 
-bool minors_is_under_18(const char *birth_date, const char *on)
+bool minors_is_under(const char *birth_date, const char *on, int years)
 {
     int year;
     char birthday[DATE_SIZE];
     if (strlen(birth_date) != 10 || sscanf(birth_date, "%4d", &year) != 1) return true;
     /* Of 29 February this makes a day that the year lacks, and that stands before 1 March. */
-    snprintf(birthday, sizeof birthday, "%04d%s", year + YEARS, birth_date + 4);
+    snprintf(birthday, sizeof birthday, "%04d%s", year + years, birth_date + 4);
     return strcmp(on, birthday) < 0;
 }
+
+bool minors_is_under_18(const char *birth_date, const char *on) { return minors_is_under(birth_date, on, ADULT); }
 
 bool minors_is_child(bool child, const char *birth_date, const char *on)
 {

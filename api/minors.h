@@ -5,7 +5,9 @@
 
 #include "utvag/request.h"
 
-/* Dates as YYYY-MM-DD. Whoever is born on 29 February turns 18 on 1 March: of two readings, the one that protects. */
+/* Dates as YYYY-MM-DD; a birth date that is none is under any age. Whoever is born on 29 February turns 18 on 1 March: of
+   two readings, the one that protects. */
+bool minors_is_under(const char *birth_date, const char *on, int years);
 bool minors_is_under_18(const char *birth_date, const char *on);
 /* The same when the date may be unknown: then a child is one, and an applicant is not. */
 bool minors_is_child(bool child, const char *birth_date, const char *on);

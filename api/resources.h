@@ -48,6 +48,7 @@
     X(codes_rules)        \
     X(decisions_rules)    \
     X(donations_rules)    \
+    X(granting_rules)     \
     X(identity_rules)     \
     X(ledger_rules)       \
     X(money_rules)        \

@@ -117,8 +117,9 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transac
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- A transaction is whole when its database transaction ends.
-CREATE FUNCTION guard_transaction() RETURNS trigger LANGUAGE plpgsql AS $$
+-- A transaction is whole when its database transaction ends: whoever's it is then, all its entries count.
+CREATE FUNCTION guard_transaction() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, vault, pg_temp AS $$
 DECLARE
     sum bigint;
     entries bigint;

@@ -71,6 +71,15 @@ OWNERS_EYES = {
     "register_donation": {"utvag_finance"},
     "register_donations": {"utvag_finance"},
     "take_back_donation": {"utvag_finance"},
+    "need_paid": {"utvag_case"},
+    "held_by_needs": {"utvag_case"},
+    "admitted_ore": {"utvag_case"},
+    "fund_decision": {"utvag_case"},
+    "pay_emergency": {"utvag_case"},
+    "release_closed": {"utvag_case"},
+    "line_movable": {"utvag_case"},
+    "sees_refinancing": {"utvag_case"},
+    "carry_out_refinancing": {"utvag_case", "utvag_finance"},
 }
 # What the service needs to look up who enters, and nothing else.
 ENTERING = {

@@ -137,8 +137,8 @@ def test_a_refusal_is_two_trips_the_second_its_audit_row(proxied):
     assert proxied.trips(case.worker, "POST", case.path("start-review"), 409, json={}, headers=keyed()) == 2
 
 
-def test_deciding_is_one_trip(proxied):
+def test_deciding_is_two_trips_since_places_and_birth_dates_are_sealed(proxied):
     case = Case(proxied.service).ready("glasses")
     body = {"reasoning": "Behovet är styrkt.", "lines": [case.line("glasses")]}
     headers = keyed() | {"If-Match": case.tag(case.decider)}
-    assert proxied.trips(case.decider, "POST", case.path("decisions"), 201, json=body, headers=headers) == 1
+    assert proxied.trips(case.decider, "POST", case.path("decisions"), 201, json=body, headers=headers) == 2

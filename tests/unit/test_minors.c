@@ -1,7 +1,8 @@
-/* Who counts as a child, to the day. */
+/* Who counts as a child, and who as young, to the day. */
 #include <check.h>
 #include <stdlib.h>
 
+#include "api/circumstances.h"
 #include "api/minors.h"
 
 START_TEST(test_turns_18_on_the_birthday)
@@ -48,6 +49,16 @@ START_TEST(test_what_is_no_date_counts_as_a_child)
 }
 END_TEST
 
+START_TEST(test_young_is_from_13_to_25_years)
+{
+    ck_assert(!circumstances_is_young("2013-11-25", "2026-11-24"));
+    ck_assert(circumstances_is_young("2013-11-24", "2026-11-24"));
+    ck_assert(circumstances_is_young("2000-11-25", "2026-11-24"));
+    ck_assert(!circumstances_is_young("2000-11-24", "2026-11-24"));
+    ck_assert(!circumstances_is_young("okänt", "2026-11-24"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("minors");
@@ -58,6 +69,7 @@ int main(void)
     tcase_add_test(tests, test_without_a_date_a_child_is_one_and_an_applicant_is_not);
     tcase_add_test(tests, test_a_date_says_more_than_the_kind_of_record);
     tcase_add_test(tests, test_what_is_no_date_counts_as_a_child);
+    tcase_add_test(tests, test_young_is_from_13_to_25_years);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
