@@ -104,18 +104,20 @@ def grant(service, project, persons, category, ore, paid=0):
                  " VALUES (%s, %s, %s, %s, %s, %s, 1, 'granted', %s)", (line, decision, case, need, who, category, ore)),
                 ("INSERT INTO line_sources (line_id, account_id, reserved_ore, paid_ore) VALUES (%s, %s, %s, %s)", (line, account, ore - paid, paid)),
                 ("INSERT INTO donation_uses (donation_id, line_id, account_id, amount_ore) VALUES (%s, %s, %s, %s)", (gift, line, account, ore)),
+            ) + ((
                 ("INSERT INTO disbursements (id, application_id, amount_ore, status, due_on, approvals_needed, paid_ore, paid_at)"
-                 " VALUES (%s, %s, greatest(%s, 1), 'paid', current_date, 0, greatest(%s, 1), now())", (payment, case, paid, paid)),
+                 " VALUES (%s, %s, %s, 'paid', current_date, 0, %s, now())", (payment, case, paid, paid)),
                 ("INSERT INTO disbursement_cases (disbursement_id, application_id, line_id, protected, ordered_by, method, payee_kind)"
                  " VALUES (%s, %s, %s, false, %s, 'at_once', 'vendor')", (payment, case, line, decider)),
-                ("INSERT INTO disbursement_sources (disbursement_id, account_id, amount_ore, paid_ore) VALUES (%s, %s, greatest(%s, 1), %s)",
+                ("INSERT INTO disbursement_sources (disbursement_id, account_id, amount_ore, paid_ore) VALUES (%s, %s, %s, %s)",
                  (payment, account, paid, paid)),
-            ):
+            ) if paid else ()):
                 connection.execute(statement, values)
 
 
 def told(report):
-    return {row["category_code"]: (row["granted_ore"], row["paid_ore"], row["persons_count"]) for row in report["categories"]}
+    return {row["category_code"]: (row["granted_ore"], row["paid_ore"], row["granted_persons_count"], row["paid_persons_count"])
+            for row in report["categories"]}
 
 
 def sums(report):
@@ -133,9 +135,27 @@ def test_report_tells_what_was_granted_and_paid_beside_the_budget(service, proje
     hold(service, project_id=project["id"], audience_count=30)
     hold(service, project_id=project["id"], audience_count=12)
     shown = report(service, project, role)
-    assert told(shown) == {"food": (1_100, 440, 11)} and sums(shown) == [1_100, 440, None, None]
+    assert told(shown) == {"food": (1_100, 440, 11, 11)} and sums(shown) == [1_100, 440, None, None]
     assert shown["budgets"] == [{"category_code": "food", "group_code": None, "amount_ore": 5_000}]
     assert shown["activities"] == [{"kind": "lecture", "activities_count": 2, "audience_count": 42}]
+
+
+def test_payment_to_few_is_not_told_though_many_were_granted(service, project):
+    persons = people(service, 30)
+    grant(service, project, persons[:12], "food", 100, 100)
+    grant(service, project, persons[12:15], "clothes", 100, 77)
+    grant(service, project, persons[15:], "clothes", 100)
+    shown = report(service, project)
+    assert told(shown) == {"food": (1_200, None, 12, None), "clothes": (1_800, None, 18, None)}
+    assert sums(shown) == [3_000, 1_431, None, 1_431]
+
+
+def test_nothing_paid_is_told_where_it_is_of_few(service, project):
+    persons = people(service, 30)
+    grant(service, project, persons[:10], "food", 100, 50)
+    grant(service, project, persons[10:], "food", 100)
+    shown = report(service, project)
+    assert told(shown) == {"food": (3_000, None, 30, None)} and sums(shown) == [3_000, None, None, None]
 
 
 @pytest.mark.parametrize("role", ["partner", "intake", "case_worker", "triage", "admin"])
@@ -161,7 +181,7 @@ def test_small_category_takes_another_with_it(service, project):
     grant(service, project, people(service, 12), "clothes", 100)
     grant(service, project, people(service, 3), "glasses", 777)
     shown = report(service, project)
-    assert told(shown) == {"food": (3_000, 0, 30)}
+    assert told(shown) == {"food": (3_000, None, 30, None)}
     assert sums(shown)[0] == 3_000 + 1_200 + 2_331 and sums(shown)[2] == 1_200 + 2_331
 
 
@@ -170,7 +190,7 @@ def test_small_categories_that_are_eleven_together_are_told_together(service, pr
     grant(service, project, people(service, 6), "clothes", 100)
     grant(service, project, people(service, 5), "glasses", 200)
     shown = report(service, project)
-    assert told(shown) == {"food": (3_000, 0, 30)} and sums(shown)[2] == 1_600
+    assert told(shown) == {"food": (3_000, None, 30, None)} and sums(shown)[2] == 1_600
 
 
 def test_small_categories_of_the_same_few_count_them_once(service, project):
@@ -186,12 +206,12 @@ def test_protected_persons_are_told_of_no_category_and_counted_nowhere(service, 
     grant(service, project, people(service, 12), "clothes", 100)
     grant(service, project, people(service, 12, protected=True), "food", 1_000)
     shown = report(service, project)
-    assert told(shown) == {"food": (3_000, 0, 30)}
+    assert told(shown) == {"food": (3_000, None, 30, None)}
     assert sums(shown)[2] == 1_200 + 12_000, "theirs is among what is told together"
 
 
 def test_report_of_protected_persons_alone_tells_nothing(service, project):
-    grant(service, project, people(service, 20, protected=True), "food", 1_000)
+    grant(service, project, people(service, 20, protected=True), "food", 1_000, 400)
     assert told(report(service, project)) == {} and sums(report(service, project)) == [None] * 4
 
 
