@@ -107,10 +107,11 @@ static bool fetch(struct db_stream *stream)
 /* The transaction, as the caller. */
 static struct problem enter(struct request *rq, struct db_stream *stream)
 {
-    char sql[160];
+    char sql[256];
     struct trip trip = { 0 };
     snprintf(sql, sizeof sql,
-             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '%ds'",
+             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '%ds';"
+             "SET LOCAL cursor_tuple_fraction = 0", /* rows at once, from an index: never a sort of all of them first */
              rq->service->config->stream_seconds + 1);
     if (!step_enter(rq, &trip)) return problem(500, "out_of_memory");
     if (!command(stream, sql)) return refusal_read(rq, stream->batch);

@@ -34,12 +34,28 @@ static void drop_unread(int socket)
         setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
+/* An orderly end would tell a client of HTTP/1.0 that what it has is all. To take the peer's address away from a socket is how
+   Linux resets its connection without closing it. */
+void reaper_break(struct watch *watch)
+{
+    const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+    if (connect(watch->socket, &nobody, sizeof nobody) < 0) shutdown(watch->socket, SHUT_RDWR);
+}
+
+static void end(struct watch *watch)
+{
+    if (watch->unfinished)
+        reaper_break(watch);
+    else
+        shutdown(watch->socket, SHUT_RDWR);
+}
+
 static void reap(struct reaper *reaper, uint64_t now)
 {
     for (struct watch *watch = reaper->first; watch; watch = watch->next) {
         if (atomic_load_explicit(&watch->deadline_ns, memory_order_relaxed) >= now) continue;
-        drop_unread(watch->socket);
-        shutdown(watch->socket, SHUT_RDWR);
+        if (!watch->unfinished) drop_unread(watch->socket);
+        end(watch);
     }
 }
 
@@ -115,6 +131,6 @@ void reaper_allow(struct watch *watch, int seconds)
 void reaper_end_all(struct reaper *reaper)
 {
     pthread_mutex_lock(&reaper->lock);
-    for (struct watch *watch = reaper->first; watch; watch = watch->next) shutdown(watch->socket, SHUT_RDWR);
+    for (struct watch *watch = reaper->first; watch; watch = watch->next) end(watch);
     pthread_mutex_unlock(&reaper->lock);
 }

@@ -117,6 +117,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     struct server *server = cls;
     struct peer *peer = peer_of(connection);
     if (peer) reaper_allow(&peer->watch, server->service->config->idle_seconds);
+    if (peer) peer->watch.unfinished = false;
     if (peer && peer->answering) server->answering--;
     if (peer) peer->answering = false;
     mhd_request_completed(NULL, connection, context, how);
@@ -218,15 +219,6 @@ static void allow_flow(const struct flow *flow)
     reaper_allow(&flow->peer->watch, left < config->idle_seconds ? left > 0 ? left : 0 : config->idle_seconds);
 }
 
-/* Without the last chunk an answer is not whole (RFC 9112, 8); a reset tells it to those too whom the end of the connection
-   would tell that it is: clients of HTTP/1.0. */
-static ssize_t break_off(const struct flow *flow)
-{
-    const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-    setsockopt(flow->peer->watch.socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    return U_STREAM_ERROR;
-}
-
 static ssize_t on_flow(void *cls, uint64_t offset, char *out, size_t most)
 {
     const struct flow *flow = cls;
@@ -236,9 +228,9 @@ static ssize_t on_flow(void *cls, uint64_t offset, char *out, size_t most)
     switch (stream_read(flow->stream, out, most, &length)) {
     case STREAM_GOES_ON: return (ssize_t)length;
     case STREAM_ENDED: return U_STREAM_END;
-    case STREAM_BROKEN: break;
+    case STREAM_BROKEN: reaper_break(&flow->peer->watch);
     }
-    return break_off(flow);
+    return U_STREAM_ERROR;
 }
 
 static void on_flow_end(void *cls)
@@ -255,6 +247,7 @@ static bool hand_over_stream(struct server *server, struct peer *peer, struct re
     if (flow) *flow = (struct flow){ rs->stream, server, peer, now_ns() };
     bool taken = flow && ulfius_set_stream_response(to, (unsigned)rs->status, on_flow, on_flow_end,
                                                     U_STREAM_SIZE_UNKNOWN, FLOW_BLOCK, flow) == U_OK;
+    peer->watch.unfinished = taken;
     if (taken) return true;
     free(flow);
     stream_close(rs->stream);

@@ -12,6 +12,7 @@ struct watch {
     struct watch *next, **place;
     int socket;
     _Atomic uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+    _Atomic bool unfinished; /* an answer is under way that only its end would tell to be whole: it ends in a reset */
 };
 
 struct reaper *reaper_start(void); /* NULL if there is no thread to be had */
@@ -21,4 +22,5 @@ void reaper_stop(struct reaper *reaper);
 void reaper_add(struct reaper *reaper, struct watch *watch, int socket, int seconds);
 void reaper_remove(struct reaper *reaper, struct watch *watch);
 void reaper_allow(struct watch *watch, int seconds); /* from now */
+void reaper_break(struct watch *watch);              /* resets the connection at once */
 void reaper_end_all(struct reaper *reaper);          /* shuts every connection down; what was sent still arrives */

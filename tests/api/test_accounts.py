@@ -138,6 +138,18 @@ def test_month_is_a_year_and_a_month(books, query):
     assert books.as_("fund_manager").get(f"/accounts/{CHILDREN_FUND}/statement", params=query).status_code == 400
 
 
+def test_balance_and_statement_read_no_entry(books):
+    """So that they cost the same however many there are: nobody may read an entry now, and they answer at once."""
+    client = books.as_("fund_manager")
+    done(client.get("/accounts"))
+    with books.connect() as connection, connection.transaction():
+        connection.execute("LOCK TABLE ledger_entries, ledger_transactions IN ACCESS EXCLUSIVE MODE")
+        assert done(client.get("/accounts/" + CHILDREN_FUND))["posted_ore"] == 75_000
+        assert statement(client, CHILDREN_FUND, month(4), month(0))["total"]["closing_ore"] == 75_000
+        assert client.get("/ledger/ratio").status_code == 200
+        assert client.get("/ledger-transactions").status_code == 503, "which reads them"
+
+
 def test_longest_statement_is_ten_years(books):
     assert len(statement(books.as_("fund_manager"), CHILDREN_FUND, month(119), month(0))["months"]) == 120
 

@@ -343,14 +343,16 @@ def large(serving):
 class Reader:
     """A client that reads the export as slowly as it likes."""
 
-    def __init__(self, service, version="1.1", form="csv"):
+    def __init__(self, service, version="1.1", form="csv", slow=True):
+        period = PERIOD if form != "sie" else {}
         client = service.as_("fund_manager")
         client.get("/accounts")
         self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        if slow:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(30)
         self.socket.connect(("127.0.0.1", service.port))
-        query = "&".join(f"{key}={value}" for key, value in PERIOD.items())
+        query = "&".join(f"{key}={value}" for key, value in period.items())
         self.socket.sendall(f"GET /v1/ledger?{query} HTTP/{version}\r\nHost: 127.0.0.1\r\nAccept: {FORMS[form]}\r\n"
                             f"Authorization: {client.headers['Authorization']}\r\n\r\n".encode())
         self.got = self.socket.recv(100)
@@ -453,6 +455,18 @@ def test_export_that_loses_postgresql_does_not_look_whole(large, version):
     export(large.as_("auditor"), "csv", from_on="2015-01-01", to_on="2015-01-10")
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_export_that_has_no_time_left_does_not_look_whole(serving, version):
+    """Though its client has taken all there was: the vouchers wait for a lock, until the time is up."""
+    with serving(stream_seconds=2, lock_ms=20000, statement_ms=20000) as service:
+        service.as_("fund_manager").get("/accounts")
+        with service.connect() as connection, connection.transaction(force_rollback=True):
+            connection.execute("ALTER VIEW sie_vouchers SET (security_invoker = true)")
+            reader = Reader(service, version, "sie")
+            with pytest.raises(ConnectionResetError):
+                reader.rest()
+
+
 def test_broken_export_is_an_error_to_a_usual_client(large):
     answer = large.as_("fund_manager").get("/ledger", params=PERIOD, stream=True)
     pieces = answer.iter_content(1000)
@@ -465,12 +479,12 @@ def test_broken_export_is_an_error_to_a_usual_client(large):
 
 
 def test_export_ends_before_the_service_does(serving):
-    with serving(drain_seconds=10) as service:
+    with serving(drain_seconds=30) as service:
         empty(service)
         with service.connect() as connection:
             connection.execute("SET session_replication_role = replica")
             for statement in LARGE:
                 connection.execute(statement)
-        reader = Reader(service)
+        reader = Reader(service, slow=False)
         service.process.terminate()
         assert reader.rest().endswith(b"0\r\n\r\n")
