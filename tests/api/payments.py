@@ -1,12 +1,11 @@
-"""Builders of payments: money on accounts, promised to a case's lines, and disbursements through the interface."""
+"""Builders of payments: money on accounts, a case's line that holds some of it, and disbursements."""
 
 import itertools
+import secrets
 import threading
-import uuid
 
 from casework import Case, done, keyed, principal
 
-CHILDREN_FUND = "5c0f1d52-7f0a-4b6e-9d33-1f2a8e6b7c01"
 GENERAL_FUND = "a9e4b7c3-2d18-4f5a-8c60-7b91d0e3f402"
 VENDOR = {"kind": "vendor", "name": "Optikern i Hamnen AB", "organisation_number": "556677-8899"}
 BANKGIRO = {"bankgiro": "5050-1055"}
@@ -20,43 +19,33 @@ def reference():
 
 
 def give(service, ore, account=GENERAL_FUND):
-    """A gift on the account, as the bank would tell of it."""
-    with service.connect() as connection, connection.transaction():
-        connection.execute("INSERT INTO donations (id, kind, account_id, amount_ore, channel_code, reference, received_on, anonymous,"
-                           " remaining_ore, registered_by) SELECT %s, 'gift', %s, %s, 'swish', %s, current_date, true, %s, p.id"
-                           " FROM principals p LIMIT 1", [uuid.uuid4(), account, ore, uuid.uuid4().hex, ore])
-        connection.execute("SELECT book('gift', gen_random_uuid(), ARRAY[(account_of('bank'), 'free', %s::bigint),"
-                           " (%s::uuid, 'free', -%s::bigint)]::ledger_entry[])", [ore, account, ore])
+    body = {"kind": "gift", "account_id": account, "amount_ore": ore, "channel_code": "swish", "received_on": "2026-01-02",
+            "channel_reference": "SW-" + secrets.token_hex(8), "anonymous": True}
+    return done(service.as_("fund_manager").post("/donations", json=body, headers=keyed()), 201)
 
 
-def promise(service, line, ore, account=GENERAL_FUND):
-    """Reserves for a line, as a decision does."""
-    service.sql("SELECT reserve(%s, %s, %s, (true, 'glasses', NULL)::purpose)", line, account, ore)
-
-
-def project_account(service, pay_until="2099-12-31"):
-    made, account = str(uuid.uuid4()), str(uuid.uuid4())
-    service.sql("INSERT INTO projects (id, name_sv, name_en, funder, starts_on, ends_on, pay_until_on, target_groups)"
-                " VALUES (%s, 'Vägar', 'Paths', 'Gålöstiftelsen', '2016-01-01', least(%s::date, '2018-12-31'), %s, '{children}')",
-                made, pay_until, pay_until)
-    service.sql("INSERT INTO accounts (id, kind, project_id, number, name_sv, name_en) VALUES (%s, 'project', %s, '2071', 'Vägar', 'Paths')",
-                account, made)
+def project_account(service, ore=100_000):
+    """The account, with money on it, of a project for everybody."""
+    body = {"name_sv": "Vägar", "name_en": "Paths", "funder": "Gålöstiftelsen", "starts_on": "2020-01-01", "ends_on": "2099-12-31",
+            "pay_until_on": "2099-12-31", "catchment": {"national": True}, "target_groups": ["adults"]}
+    made = done(service.as_("project_manager").post("/projects", json=body, headers=keyed()), 201)
+    [(account,)] = service.sql("SELECT id::text FROM accounts WHERE project_id = %s", made["id"])
+    give(service, ore, account)
     return account
 
 
 class Payable(Case):
-    """A case with one granted need, and money promised for it."""
+    """A case with one granted need, paid of the general fund or, as sources say, of these accounts: {account: öre}."""
 
-    def __init__(self, service, ore=50_000, promised=True, as_advance=False, **person):
+    def __init__(self, service, sources=None, as_advance=False, **person):
         super().__init__(service, **person)
         self.fund, self.other_fund = service.as_("fund_manager"), service.as_("fund_manager_2")
         self.need("glasses").submit().review().certify().eligible()
         self.obligation("obliged" if as_advance else "not_obliged").propose()
-        self.decision = self.decide(self.line("glasses", amount_ore=ore, as_advance=as_advance))
+        give(service, 50_000)
+        wanted = [{"account_id": account, "amount_ore": ore} for account, ore in (sources or {GENERAL_FUND: 50_000}).items()]
+        self.decision = self.decide(self.line("glasses", as_advance=as_advance, sources=wanted))
         self.line_id = self.decision["lines"][0]["id"]
-        if promised:
-            give(service, ore)
-            promise(service, self.line_id, ore)
 
     def try_order(self, amount_ore=50_000, client=None, line=None, **more):
         body = {"amount_ore": amount_ore, "payee": VENDOR, "pay_to": BANKGIRO} | more

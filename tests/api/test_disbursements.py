@@ -4,8 +4,8 @@ import pytest
 
 import accounts
 from casework import Case, codes, done, keyed, principal
-from payments import (BANKGIRO, CHILDREN_FUND, FOREIGN, GENERAL_FUND, VENDOR, Payable, act, approve_fully, at_once, balance, confirm,
-                      faults, give, path, project_account, promise, read, reference, send, statuses, tag, try_send)
+from payments import (BANKGIRO, FOREIGN, GENERAL_FUND, VENDOR, Payable, act, approve_fully, at_once, balance, confirm, faults,
+                      give, kind_balance, path, project_account, read, reference, send, statuses, tag)
 
 UNKNOWN = "0b5e1e0c-7d4a-4c1e-9a55-3f0c6e2b9d17"
 
@@ -86,14 +86,12 @@ def test_two_at_once_do_not_exceed_the_line(service):
 
 
 def test_sources_split_the_amount(service):
-    case = Payable(service, promised=False)
-    for account in (GENERAL_FUND, CHILDREN_FUND):
-        give(service, 25_000, account)
-        promise(service, case.line_id, 25_000, account)
+    first, second = sorted([GENERAL_FUND, project_account(service)])
+    case = Payable(service, {first: 25_000, second: 25_000})
     made = read(case.worker, case.order(30_000))
-    assert [(s["account_id"], s["amount_ore"]) for s in made["sources"]] == [(CHILDREN_FUND, 25_000), (GENERAL_FUND, 5_000)]
-    sources = [{"account_id": GENERAL_FUND, "amount_ore": 20_000}]
-    assert codes(case.try_order(20_000, sources=[{"account_id": CHILDREN_FUND, "amount_ore": 20_000}])) == {"above_line"}
+    assert [(s["account_id"], s["amount_ore"]) for s in made["sources"]] == [(first, 25_000), (second, 5_000)]
+    sources = [{"account_id": second, "amount_ore": 20_000}]
+    assert codes(case.try_order(20_000, sources=[{"account_id": first, "amount_ore": 20_000}])) == {"above_line"}
     assert pointer(case.try_order(19_999, sources=sources)) == [("/sources", "sources_are_not_the_amount")]
     assert pointer(case.try_order(20_000, sources=sources * 2)) == [("/sources/0/account_id", "account_repeated")]
     assert pointer(case.try_order(20_000, sources=[{"account_id": UNKNOWN, "amount_ore": 20_000}])) == [
@@ -123,11 +121,9 @@ def test_nothing_is_ordered_after_closing(service, case):
 
 def test_a_project_pays_until_its_last_day(service):
     account = project_account(service)
-    case = Payable(service, promised=False)
-    give(service, 50_000, account)
-    promise(service, case.line_id, 50_000, account)
+    case = Payable(service, {account: 50_000})
     made = case.order(10_000)
-    service.sql("UPDATE projects SET pay_until_on = '2020-01-01' WHERE id = (SELECT project_id FROM accounts WHERE id = %s)", account)
+    service.sql("UPDATE projects SET ends_on = '2020-01-01', pay_until_on = '2020-01-01' WHERE id = (SELECT project_id FROM accounts WHERE id = %s)", account)
     assert codes(case.try_order(1_000)) == {"project_closed"}
     assert codes(case.try_approve(made)) == {"project_closed"}
 
@@ -388,19 +384,45 @@ def test_refunds_at_once_do_not_exceed_what_was_paid(service, case):
     assert statuses(answers) == [200, 409, 409]
 
 
-# -- an emergency grant's ------------------------------------------------------------------------------------------------
+# -- an emergency grant's, and what is decided anew -----------------------------------------------------------------------
 
-def test_paid_at_once_is_shown_as_paid(service, case):
-    made = service.sql("SELECT set_config('utvag.principal', %s, false), pay_at_once(%s)", principal(case.decider), case.line_id)[0][1]
-    body = read(case.worker, str(made))
-    assert (body["status"], body["method"], body["paid_ore"], body["approvals_needed"]) == ("paid", "at_once", 50_000, 0)
+def test_an_emergency_grant_is_paid_at_once(service):
+    case = Case(service).need("food").submit().review()
+    give(service, 20_000)
+    bank = kind_balance(service, "bank")
+    grant = case.emergency("food", amount_ore=20_000)
+    assert kind_balance(service, "bank") == bank - 20_000
+    [made] = done(case.worker.get(case.path("disbursements")))["disbursements"]
+    assert (made["status"], made["method"], made["paid_ore"], made["approvals_needed"]) == ("paid", "at_once", 20_000, 0)
+    assert made["ordered_by"] == principal(case.decider) and "payee" not in made
+    assert done(case.worker.get(f"/emergency-grants/{grant['id']}"))["payee_vendor"]["name"] == "Nattöppet Livs AB"
 
 
-def test_unpaid_is_cancelled_unless_it_is_sent(service, case):
-    made = case.order()
-    service.sql("SELECT cancel_unpaid(%s::uuid)", case.line_id)
-    assert read(case.worker, made)["status"] == "cancelled"
-    case.approved()
-    send(case.fund)
-    with pytest.raises(Exception, match="gates"):
-        service.sql("SELECT cancel_unpaid(%s::uuid)", case.line_id)
+def decide_anew(case, ore):
+    done(case.reconsider("glasses", client=case.other_decider))
+    case.propose()
+    return case.try_decide(case.line("glasses", amount_ore=ore))
+
+
+def test_deciding_anew_cancels_what_is_not_sent(case):
+    planned, approved = case.order(10_000), case.approved(10_000)
+    done(decide_anew(case, 30_000), 201)
+    assert [read(case.worker, made)["status"] for made in (planned, approved)] == ["cancelled", "cancelled"]
+    assert codes(case.try_order(1)) == {"line_not_granted"}
+
+
+def test_deciding_anew_waits_for_what_is_sent(case):
+    made = case.approved(10_000)
+    file = send(case.fund)
+    assert codes(decide_anew(case, 30_000)) == {"payment_sent"}
+    confirm(case.fund, file, (made, "paid"))
+    line = done(case.try_decide(case.line("glasses", amount_ore=30_000)), 201)["lines"][0]["id"]
+    assert codes(case.try_order(20_001, line=line)) == {"above_line"}
+    case.order(20_000, line=line)
+
+
+def test_what_was_paid_above_a_new_decision_is_claimed_back(service, case):
+    case.paid(50_000)
+    done(decide_anew(case, 30_000), 201)
+    [claim] = [r for r in done(case.worker.get("/recoveries?limit=100"))["recoveries"] if r["application_id"] == case.id]
+    assert (claim["kind"], claim["amount_ore"], claim["status"]) == ("overpayment", 20_000, "open")
