@@ -24,6 +24,7 @@
     X(donations)                 \
     X(eligibility_assessments)   \
     X(emergency_grants)          \
+    X(fund)                      \
     X(households)                \
     X(invitations)               \
     X(ledger)                    \

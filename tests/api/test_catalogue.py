@@ -80,6 +80,13 @@ OWNERS_EYES = {
     "line_movable": {"utvag_case"},
     "sees_refinancing": {"utvag_case"},
     "carry_out_refinancing": {"utvag_case", "utvag_finance"},
+    "fund_public": {"utvag_login"},
+    "donation_uses_told": {"utvag_login"},
+    "fund_live": {"utvag_auditor", "utvag_case", "utvag_finance"},
+    "helped_by": set(),
+    "quarters_of": set(),
+    "settled_uses": set(),
+    "cells_of": set(),
 }
 # What the service needs to look up who enters, and nothing else.
 ENTERING = {

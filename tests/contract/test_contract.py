@@ -54,7 +54,7 @@ def test_open_operations_are_those_that_must_be():
     assert {operation.id for operation in OPERATIONS if operation.open} == {
         "getRoot", "getApiInfo", "getOpenapiYaml", "getOpenapiJson", "getLiveness", "getReadiness",
         "getSecurityText", "getApiCatalog", "getKeySet", "getAuthorizationServer",
-        "issueToken", "revokeToken", "createSession", "acceptInvitation", "replaceClientKeys",
+        "issueToken", "revokeToken", "createSession", "acceptInvitation", "readFund", "readDonationUses", "replaceClientKeys",
     }
 
 
