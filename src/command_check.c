@@ -9,7 +9,7 @@
 #define FAULTS_MOST "1000"
 
 /* Each is asked of a function of PostgreSQL that gives (rule, about), a row a fault. */
-static const char *const questions[] = { "ledger_faults", "catalogue_faults", NULL };
+static const char *const questions[] = { "ledger_faults", "payment_faults", "catalogue_faults", NULL };
 
 /* Prints the faults of one, a line each: the rule, and what breaks it. How many; -1, with the reason told, if it is not known. */
 static int ask(struct owner *owner, const char *function)

@@ -135,8 +135,8 @@ def statuses(answers):
 
 
 def faults(service):
-    """What the ledger's own check finds wrong."""
-    return service.sql("SELECT * FROM ledger_faults()")
+    """What the checks of the ledger and of the payments find wrong."""
+    return service.sql("SELECT * FROM ledger_faults() UNION ALL SELECT * FROM payment_faults()")
 
 
 def balance(service, account=GENERAL_FUND):

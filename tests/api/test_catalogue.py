@@ -61,6 +61,7 @@ OWNERS_EYES = {
     "book_refund": {"utvag_finance"},
     "book_repayment": {"utvag_finance"},
     "book_write_off": {"utvag_case"},
+    "payment_faults": {"utvag_auditor"},
     "has_unpaid": {"utvag_case", "utvag_partner"},
     "sees_payment_file": {"utvag_case"},
     "spread_protection": set(),

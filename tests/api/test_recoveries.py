@@ -199,3 +199,29 @@ def test_recoveries_are_listed_by_status(advance):
     assert advance.recovery in ids("open") and advance.recovery not in ids("repaid")
     done(repay(advance.fund, advance.recovery, 50_000))
     assert advance.recovery in ids("repaid") and advance.recovery not in ids("open")
+
+
+# -- the check -----------------------------------------------------------------------------------------------------------
+
+TAMPERED = [
+    ("payment_is_what_was_booked", "UPDATE disbursements SET paid_ore = paid_ore - 1 WHERE id = %(disbursement)s"),
+    ("payment_is_its_sources", "UPDATE disbursement_sources SET amount_ore = amount_ore + 1 WHERE disbursement_id = %(disbursement)s"),
+    ("refunds_are_what_came_back", "INSERT INTO refunds (id, disbursement_id, amount_ore, received_on, reference, registered_by)"
+     " SELECT gen_random_uuid(), id, 1, now(), id::text, %(fund)s FROM disbursements WHERE id = %(disbursement)s"),
+    ("orders_are_within_what_the_line_holds", "UPDATE disbursements SET status = 'planned', paid_ore = NULL, paid_at = NULL, file_id = NULL"
+     " WHERE id = %(disbursement)s"),
+    ("approved_by_as_many_as_it_needs", "DELETE FROM disbursement_approvals WHERE disbursement_id = %(disbursement)s"),
+    ("sent_in_the_file_that_it_says", "DELETE FROM payment_file_rows WHERE disbursement_id = %(disbursement)s"),
+    ("claim_is_what_was_repaid_and_given_up", "UPDATE recoveries SET repaid_ore = repaid_ore + 1 WHERE id = %(recovery)s"),
+    ("receivables_are_what_is_owed", "UPDATE recoveries SET amount_ore = amount_ore + 1 WHERE id = %(recovery)s"),
+]
+
+
+@pytest.mark.parametrize("rule, change", TAMPERED, ids=[rule for rule, _ in TAMPERED])
+def test_the_check_finds_what_was_tampered_with(service, advance, rule, change):
+    """Past every guard, as only a superuser can, and undone."""
+    about = {"disbursement": advance.disbursement, "recovery": advance.recovery, "fund": principal(advance.fund)}
+    with service.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(change, about)
+        assert rule in {found for found, _ in connection.execute("SELECT * FROM payment_faults()")}
