@@ -183,6 +183,7 @@ BEGIN
         jsonb_build_object('need_id', body->'need_id', 'outcome', 'granted', 'amount_ore', body->'amount_ore')))) END;
 END $$;
 
+CREATE INDEX decision_lines_by_need ON decision_lines (need_id);
 CREATE INDEX decision_lines_by_successor ON decision_lines (superseded_by) WHERE superseded_by IS NOT NULL;
 
 -- Reserving ------------------------------------------------------------------------------------------------------------------

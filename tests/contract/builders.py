@@ -66,6 +66,9 @@ def fresh(body):
     return body
 
 
+CHILDRENS_FUND = "5c0f1d52-7f0a-4b6e-9d33-1f2a8e6b7c01"
+
+
 class Case:
     """A family's case of one agency, decided in part, with every kind of record below it."""
 
@@ -82,6 +85,7 @@ class Case:
         self.decided()
         self.taking_part()
         self.paid()
+        self.refinanced()
 
     def post(self, client, path, body=None, status=201, **headers):
         return made(client.post(path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())} | headers), status)
@@ -152,6 +156,12 @@ class Case:
         self.file = self.put("makePaymentFile", maker, "/payment-files")["id"]
         [(self.recovery,)] = self.service.sql("SELECT open_claim(%s, 'overpayment', 100)::text", self.line)
 
+    def refinanced(self):
+        """What the line still holds is asked to be paid of the same account: a movement that changes nothing."""
+        [(left,)] = self.service.sql("SELECT line_movable(%s)", self.line)
+        body = {"sources": [{"account_id": CHILDRENS_FUND, "amount_ore": left}], "reason_code": "other_means"}
+        self.refinancing = self.post(self.decider, f"/decision-lines/{self.line}/refinancings", body)["id"]
+
     def order(self):
         """A little of what the line grants, paid of whichever account that is."""
         body = example("orderDisbursement") | {"amount_ore": 100}
@@ -181,7 +191,7 @@ class Case:
     def ids(self):
         return [self.applicant, self.child, self.relation, self.household, self.eligibility, self.id, *self.needs,
                 self.representative, self.certification, self.obligation, self.interest, self.decision, self.emergency,
-                self.participation, self.step, self.line, self.disbursement, self.recovery, *self.access]
+                self.participation, self.step, self.line, self.disbursement, self.recovery, self.refinancing, *self.access]
 
 
 # One record for each kind of path, by the path up to its id: of the case, or of those who run the service. ------------
@@ -203,6 +213,7 @@ OF_A_CASE = {
     "/participations/": lambda case: case.participation,
     "/participation-steps/": lambda case: case.step,
     "/decision-lines/": lambda case: case.line,
+    "/refinancings/": lambda case: case.refinancing,
     "/disbursements/": lambda case: case.disbursement,
     "/payment-files/": lambda case: case.file,
     "/recoveries/": lambda case: case.recovery,
@@ -273,6 +284,7 @@ def activity(service):
 OF_THE_SERVICE = {
     "/projects/": project,
     "/donations/": donation,
+    "/fund/donations/": donation,
     "/activities/": activity,
     "/accounts/": account,
     "/ledger-transactions/": ledger_transaction,
