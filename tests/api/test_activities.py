@@ -6,9 +6,9 @@ import uuid
 import pytest
 
 from books import TODAY
-from casework import done, keyed
+from casework import Case, done, keyed
 from test_participations import SECRET, join, person
-from test_projects import DAY, refused, start
+from test_projects import DAY, funded, of_project, refused, start
 
 READERS = ["project_manager", "fund_manager", "auditor", "decision_maker"]
 
@@ -278,3 +278,16 @@ def test_reading_a_report_leaves_a_trace(service, project):
     report(service, project)
     assert service.sql("SELECT count(*) FROM audit_events WHERE operation = 'readProjectReport' AND %s::uuid = ANY (record_ids)",
                        project["id"]) == [(1,)]
+
+
+def test_report_tells_what_decisions_granted_and_payments_paid(service):
+    """The same through decisions and payments, as the ledger's own writers leave them."""
+    project = funded(service)
+    lines = [case.decide(of_project(case, project))["lines"][0]["id"] for case in (Case(service).ready() for _ in range(11))]
+    assert told(report(service, project)) == {"glasses": (550_000, None, 11, None)}
+    for line in lines:
+        service.sql("SELECT set_config('utvag.principal', (SELECT min(id::text) FROM principals), true), pay_at_once(%s)", line)
+    shown = report(service, project)
+    assert told(shown) == {"glasses": (550_000, 550_000, 11, 11)} and sums(shown) == [550_000, 550_000, None, None]
+    account = done(service.as_("fund_manager").get("/accounts/" + project["account_id"]))
+    assert (account["posted_ore"], account["reserved_ore"]) == (450_000, 0)

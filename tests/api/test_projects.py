@@ -1,12 +1,14 @@
 """Projects: special efforts with a period, a catchment, target groups, a budget and an account of their own."""
 
+import concurrent.futures
 import datetime
+import time
 import uuid
 
 import pytest
 
 from books import BANK, TODAY, book, gift, reserve
-from casework import codes, done, keyed
+from casework import Case, codes, done, keyed
 
 STAFF = ["project_manager", "case_worker", "decision_maker", "fund_manager", "auditor"]
 DAY = datetime.timedelta(1)
@@ -243,3 +245,40 @@ def test_repeated_start_starts_once(service):
     made = [done(manager.post("/projects", json=body, headers=headers), 201) for _ in range(2)]
     assert made[0] == made[1]
     assert service.sql("SELECT count(*) FROM projects WHERE name_sv = %s", body["name_sv"]) == [(1,)]
+
+# -- with decisions ----------------------------------------------------------------------------------------------------------
+
+def funded(service, ore=1_000_000, **members):
+    """A project with money, given as money is."""
+    project = start(service, target_groups=["adults", "children"], **members)
+    body = {"kind": "grant", "account_id": project["account_id"], "amount_ore": ore, "channel_code": "transfer", "received_on": str(TODAY),
+            "channel_reference": "P-" + uuid.uuid4().hex, "anonymous": True}
+    done(service.as_("fund_manager").post("/donations", json=body, headers=keyed()), 201)
+    return project
+
+
+def of_project(case, project):
+    return case.line("glasses", sources=[{"account_id": project["account_id"], "amount_ore": 50_000}])
+
+
+def test_what_a_decision_promises_keeps_the_project_to_it(service):
+    project, case = funded(service), Case(service).ready()
+    case.decide(of_project(case, project))
+    assert codes(change(service, project, starts_on="2017-01-01")) == {"project_has_promises"}
+    assert codes(change(service, project, catchment={"county_codes": ["01"]})) == {"project_narrowed"}
+    assert codes(close(service, project)) == {"promises_unpaid"}
+
+
+def test_project_that_is_closed_while_a_decision_waits_promises_nothing(service):
+    """The decision has looked at the project, and waits for its account behind whoever closes it."""
+    project, case = funded(service), Case(service).ready()
+    with service.connect() as connection, concurrent.futures.ThreadPoolExecutor() as pool:
+        with connection.transaction():
+            connection.execute("SELECT lock_accounts(ARRAY[%s]::uuid[])", [project["account_id"]])
+            decision = pool.submit(case.try_decide, of_project(case, project))
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            while connection.execute(waiting).fetchone() == (0,):
+                time.sleep(0.01)
+            connection.execute("UPDATE projects SET closed_on = current_date WHERE id = %s", [project["id"]])
+        assert codes(decision.result()) == {"project_closed"}
+    assert done(service.as_("fund_manager").get("/accounts/" + project["account_id"]))["reserved_ore"] == 0
