@@ -10,10 +10,14 @@
 #include <string.h>
 #include <sys/random.h>
 
+enum { CHANCE_BYTES = 256 /* what getrandom gives whole, always */ };
+
 /* What each thread keeps. */
 struct contexts {
     EVP_MD_CTX *md;
     EVP_MAC_CTX *mac;
+    unsigned char chance[CHANCE_BYTES]; /* the last `left` of them are not yet handed out */
+    size_t left;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -100,4 +104,18 @@ void digest_random(void *out, size_t length)
         must(got > 0 || errno == EINTR);
         at += got > 0 ? got : 0;
     }
+}
+
+void digest_chance(void *out, size_t length)
+{
+    struct contexts *contexts = contexts_of_thread();
+    must(length <= CHANCE_BYTES);
+    if (contexts->left < length) {
+        digest_random(contexts->chance, CHANCE_BYTES);
+        contexts->left = CHANCE_BYTES;
+    }
+    unsigned char *next = contexts->chance + CHANCE_BYTES - contexts->left;
+    memcpy(out, next, length);
+    explicit_bzero(next, length);
+    contexts->left -= length;
 }

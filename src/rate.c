@@ -8,12 +8,13 @@
 
 #include "utvag/config.h"
 #include "utvag/digest.h"
+#include "utvag/siphash.h"
 
 #define MINUTE_NS UINT64_C(60000000000)
 #define SECOND_NS UINT64_C(1000000000)
 
-enum { SHARDS = 64, SETS = 128, WAYS = 8, KEY_LIMIT = 80, ATTEMPTS = 16, WAITING_MOST = 16, WAIT_SECONDS = 10 };
-enum kind { REQUESTS, LOGINS_ADDRESS, LOGINS_ACCOUNT };
+enum { SHARDS = 64, SETS = 128, WAYS = 8, ATTEMPTS = 16, WAITING_MOST = 16, WAIT_SECONDS = 10 };
+enum kind { REQUESTS, LOGINS_ADDRESS, LOGINS_ACCOUNT, KINDS };
 
 /* A bucket is one number: when it is full again (the generic cell rate algorithm). In the past: full now. */
 struct bucket {
@@ -35,8 +36,8 @@ struct shard {
 };
 
 struct rate {
-    unsigned char key[DIGEST_BYTES]; /* of chance, so that nobody can choose whose place her bucket takes */
-    int requests, logins;            /* a minute */
+    unsigned char keys[KINDS][SIPHASH_KEY]; /* of chance, so that nobody can choose whose place her bucket takes */
+    int requests, logins;                   /* a minute */
     struct shard shards[SHARDS];
 };
 
@@ -44,7 +45,7 @@ struct rate *rate_new(const struct config *config)
 {
     struct rate *rate = calloc(1, sizeof *rate);
     if (!rate) return NULL;
-    digest_random(rate->key, sizeof rate->key);
+    digest_random(rate->keys, sizeof rate->keys);
     rate->requests = config->rate_per_minute;
     rate->logins = config->failed_logins_per_minute;
     pthread_condattr_t clock;
@@ -76,17 +77,7 @@ static uint64_t now_ns(void)
 
 static uint64_t name_of(const struct rate *rate, enum kind kind, const void *bytes, size_t length)
 {
-    unsigned char text[1 + KEY_LIMIT] = { (unsigned char)kind }, digest[DIGEST_BYTES];
-    uint64_t name;
-    if (length > KEY_LIMIT) {
-        digest_sha256(bytes, length, text + 1);
-        length = DIGEST_BYTES;
-    } else {
-        memcpy(text + 1, bytes, length);
-    }
-    digest_hmac(rate->key, text, length + 1, digest);
-    memcpy(&name, digest, sizeof name);
-    return name;
+    return siphash(rate->keys[kind], bytes, length);
 }
 
 /* One customer of an IPv6 network has at least a /64: her addresses are one. */

@@ -119,7 +119,7 @@ static bool traceparent_is_valid(const char *text)
 void request_begin(struct request *rq)
 {
     unsigned char chance[24];
-    digest_random(chance, sizeof chance);
+    digest_chance(chance, sizeof chance);
     chance[0] |= 1; /* neither id may be all zero */
     chance[16] |= 1;
     digest_hex(chance, 16, rq->trace);

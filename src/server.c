@@ -184,11 +184,44 @@ static bool head_is_plain(const struct peer *peer, const struct request *rq)
     return info && info->header_size == request_head_length(rq);
 }
 
+/* Room for so many headers more, and for the NULL that ends ulfius' arrays. */
+static bool make_room(struct _u_map *map, size_t more)
+{
+    size_t room = (size_t)map->nb_values + more + 1;
+    char **keys = realloc(map->keys, room * sizeof *keys);
+    if (keys) map->keys = keys;
+    char **values = realloc(map->values, room * sizeof *values);
+    if (values) map->values = values;
+    size_t *lengths = realloc(map->lengths, room * sizeof *lengths);
+    if (lengths) map->lengths = lengths;
+    return keys && values && lengths;
+}
+
+/* u_map_put looks through what is there, and moves three arrays, for each header: nine times the work, where names differ
+   (response_header sees to it) and their number is known. ulfius frees all of it. */
+static void put_headers(const struct response *rs, struct _u_map *map)
+{
+    if (!make_room(map, rs->header_count)) return;
+    for (size_t i = 0; i < rs->header_count; i++) {
+        char *name = strdup(rs->headers[i].name), *value = strdup(rs->headers[i].value);
+        if (!name || !value) {
+            free(name);
+            free(value);
+            break;
+        }
+        map->keys[map->nb_values] = name;
+        map->values[map->nb_values] = value;
+        map->lengths[map->nb_values++] = strlen(value);
+    }
+    map->keys[map->nb_values] = map->values[map->nb_values] = NULL;
+    map->lengths[map->nb_values] = 0;
+}
+
 /* After a chunked body the connection ends: libmicrohttpd takes chunks that a stricter reader would not (a bare LF), and
    what follows them must not become a second request. So it does after a head that was not written plainly. */
 static void hand_over(const struct response *rs, bool close_after, struct _u_response *to)
 {
-    for (size_t i = 0; i < rs->header_count; i++) u_map_put(to->map_header, rs->headers[i].name, rs->headers[i].value);
+    put_headers(rs, to->map_header);
     if (close_after) u_map_put(to->map_header, "Connection", "close");
     if (rs->length)
         ulfius_set_binary_body_response(to, (unsigned)rs->status, rs->body, rs->length);

@@ -54,7 +54,7 @@ void uuid_v7(char out[UUID_SIZE])
     unsigned char bytes[UUID_BYTES];
     uint64_t time = tick();
 
-    digest_random(bytes, sizeof bytes);
+    digest_chance(bytes, sizeof bytes);
     for (int i = 0; i < 6; i++) bytes[i] = (unsigned char)(time >> (52 - 8 * i));
     bytes[6] = (unsigned char)((time >> 8) & 0x0f);
     bytes[7] = (unsigned char)time;

@@ -16,3 +16,6 @@ void digest_hex(const void *bytes, size_t length, char *out);
 /* Bytes from the kernel's generator (getrandom), fit for keys: OpenSSL's own is seeded from it, and takes ten times as
    long for a few bytes. */
 void digest_random(void *out, size_t length);
+/* The same for what is no secret, such as the ids of a trace: from a block that the thread keeps, and asks for anew when it
+   is used up. A byte is handed out once, and forgotten. */
+void digest_chance(void *out, size_t length);
