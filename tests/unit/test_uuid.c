@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "tests/unit/ring.h"
+#include "utvag/digest.h"
 
 enum { MANY = 2000, THREADS = 4 };
 
@@ -88,6 +89,17 @@ START_TEST(test_only_the_written_form_is_valid)
 }
 END_TEST
 
+/* More than a thread keeps at a time, so that the block is used up and asked for anew several times. */
+START_TEST(test_chance_is_handed_out_once)
+{
+    unsigned char pieces[100][24];
+    for (size_t i = 0; i < 100; i++) {
+        digest_chance(pieces[i], sizeof pieces[i]);
+        for (size_t j = 0; j < i; j++) ck_assert_mem_ne(pieces[i], pieces[j], sizeof pieces[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("uuid");
@@ -96,5 +108,6 @@ int main(void)
     tcase_add_test(tests, test_v7_is_in_order);
     tcase_add_test(tests, test_v7_of_threads_never_share_a_tick);
     tcase_add_test(tests, test_only_the_written_form_is_valid);
+    tcase_add_test(tests, test_chance_is_handed_out_once);
     return ring_run("uuid", tests);
 }
