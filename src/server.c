@@ -197,7 +197,7 @@ static bool make_room(struct _u_map *map, size_t more)
     return keys && values && lengths;
 }
 
-/* u_map_put looks through what is there, and moves three arrays, for each header: nine times the work, where names differ
+/* u_map_put looks through what is there, and moves three arrays, for each header: more than twice the work, where names differ
    (response_header sees to it) and their number is known. ulfius frees all of it. */
 static void put_headers(const struct response *rs, struct _u_map *map)
 {
