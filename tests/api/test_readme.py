@@ -41,6 +41,12 @@ def test_pram_is_decided_while_rehabilitation_waits(journey):
     assert journey.stdout.index(waiting) < journey.stdout.index('{"kind":"decision"') < journey.stdout.index('"not_obliged"')
 
 
+def test_gift_pays_for_the_child_and_the_statement_adds_up(journey):
+    assert "<CtrlSum>17700.00" in journey.stdout
+    assert '{"amount_ore":700000,"remaining_ore":130000}' in journey.stdout
+    assert '{"level":"none","suppressed":true}' in journey.stdout and '"adds_up":true' in journey.stdout
+
+
 def test_refusals_say_why_and_tell_nothing(journey):
     last = journey.stdout.strip().splitlines()[-2:]
     assert [json.loads(line)["status"] for line in last] == [409, 404]
