@@ -264,10 +264,14 @@ static void organisation_check(void)
 static void payer_check(void)
 {
     const char *iban = config.payer_iban, *bic = config.payer_bic;
-    if (iban && !account_number_iban(iban, strlen(iban))) fault("PAYER_IBAN", "\"%s\" is not an IBAN", iban);
-    if (bic && !account_number_bic(bic, strlen(bic))) fault("PAYER_BIC", "\"%s\" is not a BIC", bic);
-    if (iban && !bic) fault("PAYER_BIC", "missing, while UTVAG_PAYER_IBAN is set");
-    if (bic && !iban) fault("PAYER_IBAN", "missing, while UTVAG_PAYER_BIC is set");
+    if (iban && !account_number_iban(iban, strlen(iban)))
+        fault("PAYER_IBAN", "\"%s\" is not an IBAN", iban);
+    else if (iban && !bic)
+        fault("PAYER_IBAN", "set without UTVAG_PAYER_BIC");
+    if (bic && !account_number_bic(bic, strlen(bic)))
+        fault("PAYER_BIC", "\"%s\" is not a BIC", bic);
+    else if (bic && !iban)
+        fault("PAYER_BIC", "set without UTVAG_PAYER_IBAN");
 }
 
 static void whole_check(void)

@@ -4,6 +4,7 @@ The file is read by parsers that are not ours: against the standard's own schema
 """
 
 import pathlib
+import time
 import xml.etree.ElementTree as ElementTree
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ import xmlschema
 from casework import codes, done, keyed, principal
 from payments import (BANKGIRO, FOREIGN, GENERAL_FUND, Payable, at_once, balance, confirm, faults, kind_balance, project_account,
                       read, send, statuses, tag, try_confirm, try_send)
+from service import Client, Service, claims
 
 SCHEMA = xmlschema.XMLSchema(pathlib.Path(sepaxml.__file__).parent / "schemas" / "pain.001.001.03.xsd")
 NAMES = {"p": "urn:iso:std:iso:20022:tech:xsd:pain.001.001.03"}
@@ -86,6 +88,15 @@ def test_two_makers_at_once_take_each_payment_once(service):
         assert {answer.status_code for answer in answers} <= {201, 409}
         if missing := made - set(taken):  # in somebody's hands just then
             assert missing == set(rows(case.fund, send(case.fund)))
+
+
+@pytest.mark.parametrize("held", ["disbursements", "applications"])
+def test_what_is_in_somebodys_hands_waits_for_the_next_file(service, case, held):
+    mine, other = case.approved(10_000), Payable(service).approved(10_000)
+    with service.connect() as connection, connection.transaction():
+        connection.execute(f"SELECT FROM {held} WHERE id = %s FOR UPDATE", [mine if held == "disbursements" else case.id])
+        assert set(rows(case.fund, send(case.fund))) == {other}
+    assert set(rows(case.fund, send(case.fund))) == {mine}
 
 
 def test_what_is_frozen_waits(case):
@@ -317,6 +328,28 @@ def test_confirming_needs_the_version(case):
     file = send(case.fund)
     body = {"results": [{"disbursement_id": UNKNOWN, "outcome": "paid"}]}
     assert case.fund.post(f"/payment-files/{file}/confirmations", json=body, headers=keyed()).status_code == 428
+
+
+def test_without_an_account_to_pay_from_there_is_no_order(service, cluster):
+    """Outside the demo, which has one that is nobody's."""
+    database = cluster.clone()
+    with cluster.connect(database) as connection:
+        connection.execute("UPDATE agencies SET demo = false")
+        connection.execute("UPDATE principals SET demo = false")
+    real, demo = Service(cluster, database, demo=0).start(), Client(service, cluster.credentials()["fund_manager"])
+    try:
+        demo.ask_token()  # no password is enough outside the demo; tokens are signed with the cluster's keys
+        token = demo.headers["Authorization"].removeprefix("Bearer ")
+        real.sql("INSERT INTO sign_ins (id, principal_id, expires_at) VALUES (%s, %s, now() + interval '1 hour')",
+                 claims(token)["sid"], claims(token)["sub"])
+        client = Client(real)
+        client.use_token(token, time.time())
+        answer = content(client, UNKNOWN)
+        assert (answer.status_code, answer.json()["code"]) == (503, "payer_not_set")
+        assert client.get(f"/payment-files/{UNKNOWN}").status_code == 404
+    finally:
+        real.stop()
+        cluster.drop(database)
 
 
 def test_the_payer_is_a_setting(serving):

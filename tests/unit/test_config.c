@@ -108,6 +108,11 @@ START_TEST(test_a_bad_value_is_named)
     refuses("UTVAG_CORS_ORIGINS", "*");
     refuses("UTVAG_CORS_ORIGINS", "https://a.example,https://b.example/path");
     refuses("UTVAG_DOUBLE_GRANT_DAYS", "-1");
+    refuses("UTVAG_TWO_APPROVERS_ABOVE_ORE", "-1");
+    refuses("UTVAG_PAYER_IBAN", "SE4550000000058398257467");
+    refuses("UTVAG_PAYER_IBAN", "SE4550000000058398257466"); /* without its bank */
+    refuses("UTVAG_PAYER_BIC", "ESSE");
+    refuses("UTVAG_PAYER_BIC", "ESSESESS");
     refuses("UTVAG_RATE_PER_MINUTE", "-1");
     refuses("UTVAG_HEADER_LIMIT", "100");
     refuses("UTVAG_PROXIES", "proxy.internal");
