@@ -53,12 +53,13 @@ CREATE FUNCTION is_in_target_group(n needs, p projects, circumstances jsonb) RET
             AND EXISTS (SELECT FROM persons b WHERE b.id = n.person_id AND circumstances->'young'->>b.id::text = b.version::text);
 
 -- What is asked of accounts ------------------------------------------------------------------------------------------------
--- Öre already paid for a need by whatever was decided before, but for what is claimed back and not written off.
+-- Öre that were paid for a need by whatever was decided before, but for what is claimed back and not written off. An advance that
+-- society paid back to the fund was paid for the need all the same.
 CREATE FUNCTION need_paid(need uuid) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = public, vault, pg_temp AS $$
     SELECT coalesce((SELECT sum(s.paid_ore) FROM decision_lines l JOIN line_sources s ON s.line_id = l.id WHERE l.need_id = need), 0)
-        - coalesce((SELECT sum(r.amount_ore - r.repaid_ore - r.written_off_ore) FROM decision_lines l
-                    JOIN recovery_cases c ON c.line_id = l.id AND c.kind = 'overpayment' JOIN recoveries r ON r.id = c.recovery_id
+        + coalesce((SELECT sum(CASE c.kind WHEN 'advance' THEN r.repaid_ore ELSE r.repaid_ore + r.written_off_ore - r.amount_ore END)
+                    FROM decision_lines l JOIN recovery_cases c ON c.line_id = l.id JOIN recoveries r ON r.id = c.recovery_id
                     WHERE l.need_id = need), 0)
 $$;
 
@@ -111,12 +112,18 @@ CREATE FUNCTION held_by_needs(account uuid, of_needs uuid[]) RETURNS bigint LANG
     WHERE s.account_id = account AND l.need_id = ANY (of_needs) AND l.superseded_by IS NULL
 $$;
 
--- Öre of an account that came for such a purpose and is not promised.
-CREATE FUNCTION admitted_ore(account uuid, p purpose) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
+-- Whether so much of an account came for such a purpose and is not promised. Reads no further than that, however many gifts wait.
+CREATE FUNCTION gifts_admit(account uuid, amount bigint, p purpose) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = public, vault, pg_temp AS $$
-    SELECT coalesce(sum(d.remaining_ore), 0)::bigint FROM donations d
-    WHERE d.account_id = account AND d.remaining_ore > 0 AND donation_admits(d, p)
-$$;
+DECLARE d donations;
+BEGIN
+    FOR d IN SELECT * FROM donations WHERE account_id = account AND remaining_ore > 0 ORDER BY received_on, id LOOP
+        EXIT WHEN amount <= 0;
+        CONTINUE WHEN NOT donation_admits(d, p);
+        amount := amount - d.remaining_ore;
+    END LOOP;
+    RETURN amount <= 0;
+END $$;
 
 -- Whether a project's money may go to a need today.
 CREATE FUNCTION project_gates(app applications, n needs, p projects, municipality text, circumstances jsonb) RETURNS text[]
@@ -140,8 +147,9 @@ BEGIN
                  JOIN accounts a ON a.id = s.account_id AND a.kind IN ('children_fund', 'general_fund', 'project')
                  LEFT JOIN projects p ON p.id = a.project_id LOOP
         IF asked.kind = 'children_fund' AND NOT (asked.need).concerns_child
-            OR admitted_ore(asked.account_id, purpose_of(asked.need, municipality)) + held_by_needs(asked.account_id, wanted) < asked.amount_ore
-                AND (SELECT available_ore FROM accounts WHERE id = asked.account_id) >= asked.amount_ore THEN
+            OR (SELECT available_ore FROM accounts WHERE id = asked.account_id) >= asked.amount_ore
+                AND NOT gifts_admit(asked.account_id, asked.amount_ore - held_by_needs(asked.account_id, wanted),
+                                    purpose_of(asked.need, municipality)) THEN
             codes := codes || 'fund_purpose_violation'::text;
         END IF;
         IF asked.kind = 'project' THEN
@@ -192,6 +200,33 @@ CREATE FUNCTION caller_is_deciding(d decisions) RETURNS boolean LANGUAGE sql STA
     RETURN d.decided_by = caller() AND d.decided_at = now()
         AND NOT EXISTS (SELECT FROM line_sources s JOIN decision_lines l ON l.id = s.line_id WHERE l.decision_id = d.id);
 
+-- What was asked to be moved of lines that hold nothing any more. The case is locked, and no account is yet.
+CREATE FUNCTION cancel_refinancings(lines uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE refinancings r SET cancelled_at = now(), version = r.version + 1, updated_at = now()
+    FROM refinancing_lines l WHERE l.refinancing_id = r.id AND l.line_id = ANY (lines) AND r.status = 'requested';
+END $$;
+
+-- Claims back what was paid for a need above what is granted now: of each line that was paid, since there it comes back to, the
+-- latest first, and no more than it paid and nobody is asked for yet. The case is locked, and so are the accounts of claims.
+CREATE FUNCTION claim_overpaid(need uuid, granted bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    rest bigint := need_paid(need) - granted;
+    paid record;
+    part bigint;
+BEGIN
+    FOR paid IN SELECT l.id, sum(s.paid_ore) - coalesce((SELECT sum(r.amount_ore - r.repaid_ore - r.written_off_ore)
+                    FROM recovery_cases c JOIN recoveries r ON r.id = c.recovery_id
+                    WHERE c.line_id = l.id AND c.kind = 'overpayment'), 0) AS most
+                FROM decision_lines l JOIN line_sources s ON s.line_id = l.id JOIN decisions d ON d.id = l.decision_id
+                WHERE l.need_id = need GROUP BY l.id, d.decided_at ORDER BY d.decided_at DESC, l.id LOOP
+        part := least(paid.most, rest);
+        CONTINUE WHEN part <= 0;
+        PERFORM open_claim(paid.id, 'overpayment', part);
+        rest := rest - part;
+    END LOOP;
+END $$;
+
 -- Takes back what the lines hold that this decision supersedes, promises what it grants, and claims back what was paid above it.
 -- The last thing that a decision does: from here on, whoever wants one of the accounts waits for it.
 CREATE FUNCTION fund_decision(decision uuid, lines jsonb, municipality text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
@@ -207,6 +242,7 @@ BEGIN
     END IF;
     old := ARRAY(SELECT o.id FROM decision_lines o JOIN decision_lines l ON o.superseded_by = l.id WHERE l.decision_id = decision);
     PERFORM cancel_unpaid(old);
+    PERFORM cancel_refinancings(old);
     PERFORM lock_accounts(ARRAY(SELECT s.account_id FROM line_sources s WHERE s.line_id = ANY (old)
                                 UNION SELECT s.account_id FROM asked_sources(lines) s
                                 UNION SELECT account_of(k) FROM unnest(ARRAY['receivables', 'claims']) k WHERE cardinality(old) > 0));
@@ -217,9 +253,7 @@ BEGIN
                 JOIN needs n ON n.id = s.need_id ORDER BY s.at, s.account_id LOOP
         PERFORM reserve(part.line, part.account_id, part.amount_ore, purpose_of(part.need, municipality));
     END LOOP;
-    PERFORM open_claim(o.id, 'overpayment', need_paid(l.need_id) - coalesce(l.amount_ore, 0))
-        FROM decision_lines l JOIN decision_lines o ON o.superseded_by = l.id
-        WHERE l.decision_id = decision AND need_paid(l.need_id) > coalesce(l.amount_ore, 0);
+    PERFORM claim_overpaid(l.need_id, coalesce(l.amount_ore, 0)) FROM decision_lines l WHERE l.decision_id = decision;
 END $$;
 
 -- POST /applications/{id}/decisions
@@ -353,6 +387,7 @@ BEGIN
     IF (SELECT a.state FROM applications a WHERE a.id = application) <> 'closed' THEN
         RAISE EXCEPTION 'the application is not closed';
     END IF;
+    PERFORM cancel_refinancings(held);
     PERFORM lock_accounts(ARRAY(SELECT s.account_id FROM line_sources s WHERE s.line_id = ANY (held) AND s.reserved_ore > 0));
     PERFORM release(s.line_id, s.account_id, s.reserved_ore) FROM line_sources s WHERE s.line_id = ANY (held) AND s.reserved_ore > 0;
 END $$;
@@ -387,7 +422,8 @@ INSERT INTO code_items (list, position, code, label_sv, label_en) VALUES
     ('refinancing-reasons', 2, 'other_means', 'Andra medel passar bättre', 'Other means fit better'),
     ('refinancing-reasons', 3, 'wrong_account', 'Fel konto angavs', 'A wrong account was named'),
     ('refinancing-statuses', 1, 'requested', 'Begärd', 'Requested'),
-    ('refinancing-statuses', 2, 'approved', 'Godkänd', 'Approved');
+    ('refinancing-statuses', 2, 'approved', 'Godkänd', 'Approved'),
+    ('refinancing-statuses', 3, 'cancelled', 'Förfallen', 'Cancelled');
 
 CREATE TABLE refinancings (
     id uuid PRIMARY KEY,
@@ -396,12 +432,15 @@ CREATE TABLE refinancings (
     requested_by uuid NOT NULL DEFAULT caller() REFERENCES principals,
     approved_by uuid REFERENCES principals,
     approved_at timestamptz,
-    status text NOT NULL GENERATED ALWAYS AS (CASE WHEN approved_at IS NULL THEN 'requested' ELSE 'approved' END) STORED,
+    cancelled_at timestamptz,                        -- when the line was superseded, or its case closed
+    status text NOT NULL GENERATED ALWAYS AS (CASE WHEN approved_at IS NOT NULL THEN 'approved'
+        WHEN cancelled_at IS NOT NULL THEN 'cancelled' ELSE 'requested' END) STORED,
     version int NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT four_eyes_required CHECK (approved_by <> requested_by),
-    CONSTRAINT approved_by_someone CHECK ((approved_by IS NULL) = (approved_at IS NULL))
+    CONSTRAINT approved_by_someone CHECK ((approved_by IS NULL) = (approved_at IS NULL)),
+    CONSTRAINT approved_or_cancelled CHECK (num_nonnulls(approved_at, cancelled_at) <= 1)
 );
 CREATE INDEX refinancings_in_order ON refinancings (created_at, id);
 CREATE INDEX refinancings_by_status ON refinancings (status, created_at, id);
@@ -435,7 +474,7 @@ CREATE VIEW refinancing_bodies WITH (security_invoker = true) AS
             'sources', (SELECT json_agg(json_build_object('account_id', s.account_id, 'amount_ore', s.amount_ore) ORDER BY s.account_id)
                 FROM refinancing_sources s WHERE s.refinancing_id = r.id),
             'reason_code', r.reason_code, 'status', r.status, 'requested_by', r.requested_by, 'approved_by', r.approved_by,
-            'approved_at', rfc3339(r.approved_at), 'created_at', rfc3339(r.created_at), 'updated_at', rfc3339(r.updated_at),
+            'approved_at', rfc3339(r.approved_at), 'cancelled_at', rfc3339(r.cancelled_at), 'created_at', rfc3339(r.created_at), 'updated_at', rfc3339(r.updated_at),
             'version', r.version)::text AS body
     FROM refinancings r LEFT JOIN refinancing_lines l ON l.refinancing_id = r.id;
 
@@ -519,13 +558,15 @@ BEGIN
     SELECT r.* INTO asked FROM refinancings r WHERE r.id = refinancing FOR UPDATE;
     SELECT l.* INTO line FROM refinancing_lines x JOIN decision_lines l ON l.id = x.line_id WHERE x.refinancing_id = refinancing;
     SELECT n.* INTO need FROM needs n WHERE n.id = line.need_id;
-    IF asked.version <> expected THEN
+    IF NOT caller_is_fund() AND NOT sees_refinancing(refinancing) THEN
+        PERFORM refuse_not_found();
+    ELSIF asked.version <> expected THEN
         PERFORM refuse_stale();
     END IF;
     codes := array_remove(ARRAY[
         CASE WHEN asked.requested_by = caller() THEN 'four_eyes_required' END,
         CASE WHEN asked.status = 'approved' THEN 'approved_already' END,
-        CASE WHEN asked.status <> 'approved' AND (line.superseded_by IS NOT NULL OR line_movable(line.id) <> asked.amount_ore)
+        CASE WHEN asked.status = 'cancelled' OR asked.status = 'requested' AND (line.superseded_by IS NOT NULL OR line_movable(line.id) <> asked.amount_ore)
             THEN 'nothing_to_refinance' END,
         CASE WHEN EXISTS (SELECT FROM refinancing_sources s JOIN accounts a ON a.id = s.account_id JOIN projects p ON p.id = a.project_id
             WHERE s.refinancing_id = refinancing AND (today() NOT BETWEEN p.starts_on AND p.ends_on OR p.closed_on <= today()))
@@ -566,7 +607,7 @@ CREATE POLICY read_all ON refinancing_sources FOR SELECT TO utvag_finance USING 
 GRANT EXECUTE ON FUNCTION sees_refinancing TO utvag_case;
 GRANT EXECUTE ON FUNCTION approve_refinancing, carry_out_refinancing TO utvag_case, utvag_finance;
 GRANT EXECUTE ON FUNCTION application_circumstances, applicant_municipality, purpose_of, is_in_catchment, is_in_target_group, need_paid,
-    asked_sources, check_sources, held_by_needs, admitted_ore, project_gates, funding_gates, fund_decision, pay_emergency,
+    asked_sources, check_sources, held_by_needs, gifts_admit, project_gates, funding_gates, fund_decision, pay_emergency,
     attest_catchments, release_closed, line_movable, request_refinancing, check_refinancing_sources, funding_gates_of TO utvag_case;
 
 CALL guard_tables();

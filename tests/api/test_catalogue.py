@@ -74,7 +74,7 @@ OWNERS_EYES = {
     "take_back_donation": {"utvag_finance"},
     "need_paid": {"utvag_case"},
     "held_by_needs": {"utvag_case"},
-    "admitted_ore": {"utvag_case"},
+    "gifts_admit": {"utvag_case"},
     "fund_decision": {"utvag_case"},
     "pay_emergency": {"utvag_case"},
     "release_closed": {"utvag_case"},

@@ -153,8 +153,8 @@ def test_protected_person_gets_no_gift_for_one_county(service):
     case.worker = case.service.as_("triage")
     of_project, _ = project(service, 0)
     give(service, of_project, 50_000, county_codes=["01"])
-    [(admitted,)] = service.sql("SELECT admitted_ore(%s, (false, 'glasses', NULL)::purpose)", of_project)
-    assert admitted == 0
+    [(admitted,)] = service.sql("SELECT gifts_admit(%s, 1, (false, 'glasses', NULL)::purpose)", of_project)
+    assert not admitted
 
 
 @pytest.mark.parametrize("catchment, fine", [
@@ -263,6 +263,60 @@ def test_line_below_what_is_paid_is_claimed_back(service, case, outcome, amount,
     assert held(case, second) == {}
     assert service.sql("SELECT r.amount_ore, c.kind FROM recoveries r JOIN recovery_cases c ON c.recovery_id = r.id"
                        " WHERE c.line_id = %s", first["lines"][0]["id"]) == [(owed, "overpayment")]
+
+
+def owed(service, *decisions):
+    """The claims on whoever got too much, by decision."""
+    return [service.sql("SELECT r.amount_ore FROM recoveries r JOIN recovery_cases c ON c.recovery_id = r.id AND c.kind = 'overpayment'"
+                        " WHERE c.line_id = %s ORDER BY r.created_at", d["lines"][0]["id"]) for d in decisions]
+
+
+def repay(service, case, amount):
+    [(recovery,)] = service.sql("SELECT r.id::text FROM recoveries r JOIN recovery_cases c ON c.recovery_id = r.id"
+                                " WHERE r.application_id = %s AND r.status = 'open'", case.id)
+    body = {"amount_ore": amount, "received_on": "2026-01-20", "reference": str(secrets.randbelow(10**16) + 10**16)}
+    return service.as_("fund_manager").post(f"/recoveries/{recovery}/repayments", json=body, headers=keyed())
+
+
+def test_claim_stands_on_the_line_that_was_paid_and_can_be_repaid(service, case):
+    """Not on the one between, which paid nothing that could come back."""
+    first = case.ready("glasses").decide()
+    pay(service, first, 20_000)
+    second = again(case, 60_000)
+    third = again(case, 15_000)
+    assert owed(service, first, second, third) == [[(5_000,)], [], []]
+    done(repay(service, case, 5_000))
+    assert held(case, first) == {GENERAL: (0, 15_000)}
+
+
+def test_claim_is_made_of_each_line_that_was_paid_the_latest_first(service, case):
+    first = case.ready("glasses").decide()
+    pay(service, first, 20_000)
+    second = again(case, 60_000)
+    pay(service, second, 30_000)
+    third = again(case, 10_000)
+    assert owed(service, first, second, third) == [[(10_000,)], [(30_000,)], []]
+
+
+def test_what_is_claimed_already_is_not_claimed_again(service, case):
+    first = case.ready("glasses").decide()
+    pay(service, first, 20_000)
+    again(case, 15_000)
+    again(case, 12_000)
+    assert owed(service, first) == [[(5_000,), (3_000,)]]
+
+
+def test_advance_that_society_paid_back_was_paid_to_her_all_the_same(service, case):
+    """The new decision promises no second time what she got, and claims nothing of her that the fund has back."""
+    case.need("glasses").submit().review().certify().eligible().obligation("obliged").propose()
+    first = case.decide(case.line("glasses", as_advance=True))
+    pay(service, first, 50_000)
+    service.sql("SELECT open_claim(%s, 'advance', 50000)", first["lines"][0]["id"])
+    done(repay(service, case, 50_000))
+    posted, reserved = account(service, GENERAL)
+    second = again(case, 60_000)
+    assert held(case, second) == {GENERAL: (10_000, 0)} and account(service, GENERAL) == (posted, reserved + 10_000)
+    assert owed(service, first, again(case, 30_000)) == [[], []]
 
 
 def test_case_that_is_closed_gives_back_what_was_not_used(service, case):

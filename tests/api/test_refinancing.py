@@ -99,6 +99,16 @@ def test_line_that_was_superseded_is_not_moved(service, promised):
     case.decide(case.line("glasses", "refused"))
     assert codes(approve(service, asked)) == {"nothing_to_refinance"}
     assert codes(ask(promised)) == {"nothing_to_refinance"}
+    told = done(case.decider.get("/refinancings/" + asked["id"]))
+    assert told["status"] == "cancelled" and told["cancelled_at"] and told["approved_at"] is None
+
+
+def test_request_ends_with_the_case(service, promised):
+    case, _, _ = promised
+    asked = done(ask(promised), 201)
+    case.act(case.worker, "close")
+    assert done(case.decider.get("/refinancings/" + asked["id"]))["status"] == "cancelled"
+    assert codes(approve(service, asked)) == {"nothing_to_refinance"}
 
 
 def test_many_who_approve_at_once_move_it_once(service, promised):
