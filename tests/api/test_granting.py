@@ -6,7 +6,8 @@ import secrets
 
 import pytest
 
-from casework import REASON, Case, codes, done, keyed
+from casework import REASON, Case, codes, done, keyed, principal
+from payments import BANKGIRO, VENDOR
 
 CHILDREN, GENERAL = "5c0f1d52-7f0a-4b6e-9d33-1f2a8e6b7c01", "a9e4b7c3-2d18-4f5a-8c60-7b91d0e3f402"
 
@@ -147,14 +148,30 @@ def test_gift_for_her_county_is_used_first_in_first_out(service):
     assert left == [30_000, 0, 10_000] or left == [30_000, 10_000, 0]
 
 
+def of_protected(service, attested=()):
+    """A protected person's case, proposed by a case worker who vouches for her being in these projects' catchments."""
+    case = Case(service, protection="sekretessmarkering")
+    for client in (case.worker, case.decider):
+        grant = {"person_id": case.person, "officer": "user:" + principal(client), "reason_code": "case_work"}
+        done(case.triage.post("/access-grants", json=grant), 201)
+    case.need("glasses").submit().review().certify().eligible().obligation()
+    lines = [{"need_id": case.needs["glasses"], "outcome": "granted", "amount_ore": 50_000}]
+    case.act(case.worker, "propose", {"reasoning": REASON, "lines": lines, "catchment_project_ids": list(attested)})
+    return case
+
+
 def test_protected_person_gets_no_gift_for_one_county(service):
     """It would tell where she is."""
-    case = Case(service, protection="sekretessmarkering")
-    case.worker = case.service.as_("triage")
     of_project, _ = project(service, 0)
     give(service, of_project, 50_000, county_codes=["01"])
-    [(admitted,)] = service.sql("SELECT gifts_admit(%s, 1, (false, 'glasses', NULL)::purpose)", of_project)
-    assert not admitted
+    assert codes(from_account(of_protected(service), of_project)) == {"fund_purpose_violation"}
+
+
+def test_protected_person_is_in_the_catchment_that_her_case_worker_attests(service):
+    (attested, made), (other, _) = (project(service, catchment={"county_codes": ["01"]}) for _ in range(2))
+    case = of_protected(service, [made])
+    assert codes(from_account(case, other)) == {"outside_catchment"}
+    done(from_account(case, attested), 201)
 
 
 @pytest.mark.parametrize("catchment, fine", [
@@ -327,6 +344,16 @@ def test_case_that_is_closed_gives_back_what_was_not_used(service, case):
     assert held(case, decision) == {GENERAL: (0, 20_000)} and account(service, GENERAL) == (posted - 20_000, reserved)
 
 
+@pytest.mark.parametrize("action, whose, categories", [
+    ("close", "worker", ["glasses"]), ("withdraw", "partner", ["glasses", "food"]), ("dismiss", "worker", ["glasses", "food"])])
+def test_case_does_not_end_while_a_payment_is_under_way(case, action, whose, categories):
+    decision = case.ready(*categories).decide(case.line("glasses"))
+    body = {"amount_ore": 1_000, "payee": VENDOR, "pay_to": BANKGIRO}
+    done(case.worker.post(f"/decision-lines/{decision['lines'][0]['id']}/disbursements", json=body, headers=keyed()), 201)
+    body = {"close": {}, "withdraw": {"message": "Hon klarar resten själv."}, "dismiss": {"reason_code": "wrong_recipient"}}[action]
+    assert codes(getattr(case, whose).post(case.path(action), json=body, headers=keyed())) == {"disbursements_open"}
+
+
 def test_withdrawn_case_keeps_what_was_promised(service, case):
     case.ready("glasses", "food")
     decision = case.decide(case.line("glasses"))
@@ -363,17 +390,18 @@ def test_emergency_grant_needs_the_money_too(service, case):
 # -- races -----------------------------------------------------------------------------------------------------------------
 
 def test_of_many_who_promise_the_same_money_one_does(service):
-    """Ten cases, and money for one of them."""
+    """Two hundred cases, and money for one of them."""
     of_project, _ = project(service, 10_000)
-    cases = [Case(service).ready("glasses") for _ in range(10)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        cases = list(pool.map(lambda _: Case(service).ready("glasses"), range(200)))
     tags = [case.tag(case.decider) for case in cases]
 
     def decide(at):
         case = cases[at]
         return case.try_decide(case.line("glasses", amount_ore=6_000, sources=[source(of_project, 6_000)]), tag=tags[at])
 
-    with concurrent.futures.ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(decide, range(10)))
-    assert sorted(a.status_code for a in answers) == [201] + [409] * 9
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(decide, range(200)))
+    assert sorted(a.status_code for a in answers) == [201] + [409] * 199
     assert {c for a in answers if a.status_code == 409 for c in codes(a)} == {"insufficient_funds"}
     assert account(service, of_project) == (10_000, 6_000)
