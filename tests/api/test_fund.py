@@ -17,8 +17,8 @@ def gift(service):
     return done(service.as_("fund_manager").post("/donations", json=body, headers=keyed()), 201)["id"]
 
 
-def pay(service, gift, category, people, ore=100_000, on="2026-02-01", account=GENERAL, each=1):
-    """So many people helped by a gift, a day after each other: rows as payments leave them."""
+def pay(service, gift, category, people, ore=100_000, on="2026-02-01", account=GENERAL, each=1, at_once=False, settled=None):
+    """So many people helped by a gift, a day after each other or in one moment: rows as payments leave them."""
     with service.connect() as connection:
         connection.execute("SET session_replication_role = replica")
         for n in range(people):
@@ -29,11 +29,11 @@ def pay(service, gift, category, people, ore=100_000, on="2026-02-01", account=G
                     "INSERT INTO decision_lines (id, decision_id, application_id, need_id, person_id, category_code, position, outcome,"
                     " amount_ore) VALUES (%s, %s, %s, %s, %s, %s, 1, 'granted', %s)", [line, line, line, line, person, category, ore])
                 connection.execute("INSERT INTO line_sources (line_id, account_id, paid_ore) VALUES (%s, %s, %s)", [line, account, ore])
-                connection.execute("INSERT INTO donation_uses (donation_id, line_id, account_id, amount_ore) VALUES (%s, %s, %s, %s)",
-                                   [gift, line, account, ore])
+                connection.execute("INSERT INTO donation_uses (donation_id, line_id, account_id, amount_ore, created_at)"
+                                   " VALUES (%s, %s, %s, %s, %s)", [gift, line, account, ore, settled or on])
                 connection.execute(
                     "INSERT INTO disbursements (id, application_id, amount_ore, status, due_on, approvals_needed, paid_ore, paid_at)"
-                    " VALUES (%s, %s, %s, 'paid', %s, 1, %s, %s::timestamptz + %s * interval '1 day')", [paid, line, ore, on, ore, on, n])
+                    " VALUES (%s, %s, %s, 'paid', %s, 1, %s, %s::timestamptz + %s * interval '1 day')", [paid, line, ore, on, ore, on, 0 if at_once else n])
                 connection.execute(
                     "INSERT INTO disbursement_cases (disbursement_id, application_id, line_id, protected, ordered_by, method, payee_kind)"
                     " VALUES (%s, %s, %s, false, %s, 'at_once', 'vendor')", [paid, line, line, line])
@@ -117,6 +117,22 @@ def test_steps_are_of_eleven_people_and_their_money(service, gift):
     assert told(service, gift) == before == ("category", {"food": (11, 3_300_000)})
     pay(service, gift, "food", 1, ore=900_000, on="2026-04-01")
     assert told(service, gift) == ("category", {"food": (22, 3_300_000 + 21 * 900_000)})
+
+
+def test_those_who_are_paid_in_one_moment_count_in_their_own_step(service, gift):
+    """Were all told with the first eleven, the next step would tell of one person's money alone."""
+    pay(service, gift, "food", 21, at_once=True)
+    assert told(service, gift) == ("category", {"food": (11, 1_100_000)})
+    pay(service, gift, "food", 1, ore=900_000, on="2026-03-01")
+    assert told(service, gift) == ("category", {"food": (22, 21 * 100_000 + 900_000)})
+
+
+def test_line_that_is_settled_late_leaves_what_was_told(service, gift):
+    """In the order of its payment it would put the eleventh out of her step, and the difference would tell of two."""
+    pay(service, gift, "food", 11)
+    before = told(service, gift)
+    pay(service, gift, "food", 1, ore=900_000, on="2026-01-15", settled="2026-05-10")
+    assert told(service, gift) == before == ("category", {"food": (11, 1_100_000)})
 
 
 def test_recent_payments_are_not_told(service, gift):
