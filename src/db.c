@@ -168,14 +168,17 @@ static struct problem finish(struct request *rq, struct trip *trip, struct probl
     return db_refuse(rq, stop);
 }
 
-/* Whether the caller may still see the record that was answered: by the view of the operation that reads it. */
+/* Whether the caller may still see what was answered: by the view of the operation that reads the new record or, of what has
+   no place of its own (a receipt, a refund), the record that it belongs to. */
 static const char *still_visible(const struct request *rq)
 {
     const char *path = rq->contract->location ? rq->contract->location : rq->contract->path;
     const struct contract_operation *reader = contract_reader(rq->service->contract, path);
     bool told_nothing = rq->caller.role == ROLE_INTAKE; /* but a reference */
     if (told_nothing || !reader || !reader->operation->view) return "true";
-    return arena_text(rq->arena, "EXISTS (SELECT FROM %s v WHERE v.id = k.record_id)", reader->operation->view);
+    const char *id =
+        rq->contract->location ? "k.record_id" : "nullif(current_setting('utvag.subject', true), '')::uuid";
+    return arena_text(rq->arena, "EXISTS (SELECT FROM %s v WHERE v.id = %s)", reader->operation->view, id);
 }
 
 /* The second trip of a key that was claimed before: what was answered then, to the same caller, if she still may. */

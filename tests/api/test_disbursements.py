@@ -378,6 +378,15 @@ def test_the_banks_reference_counts_once(case):
     assert read(case.worker, made)["refunded_ore"] == 1_000
 
 
+@pytest.mark.parametrize("kind, role", [("receipts", "case_worker"), ("refunds", "fund_manager")])
+def test_what_has_no_place_of_its_own_is_told_again_with_its_key(service, case, kind, role):
+    made, key = case.paid(), keyed()
+    body = {"amount_ore": 1_000, "received_on": "2026-01-12"} | ({"reference": reference()} if kind == "refunds" else {"note": "Kvitto."})
+    first, again = (service.as_(role).post(f"{path(made)}/{kind}", json=body, headers=key) for _ in range(2))
+    assert done(first) == done(again) and again.headers["Idempotency-Replayed"] == "true"
+    assert len(done(case.worker.get(f"{path(made)}/{kind}"))[kind]) == 1
+
+
 def test_refunds_at_once_do_not_exceed_what_was_paid(service, case):
     made = case.paid()
     answers = at_once(*[lambda: refund(case.fund, made, 30_000)] * 3)
