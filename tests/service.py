@@ -108,6 +108,15 @@ class Service:
 
     port = None
 
+    def kill_and_start(self):
+        """Kills the process, and starts another, on a port of its own."""
+        self.process.kill()
+        self.process.wait(10)
+        self.reader.join(10)
+        self.listening.clear()
+        self.port = None
+        self.start()
+
     def _read(self):
         for line in self.process.stderr:
             self.lines.append(line)

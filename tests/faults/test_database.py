@@ -163,15 +163,6 @@ class Writer(threading.Thread):
         return answer.status_code == 201
 
 
-def kill_and_start(service):
-    service.process.kill()
-    service.process.wait(10)
-    service.reader.join(10)
-    service.listening.clear()
-    service.port = None
-    service.start()
-
-
 def test_what_was_acknowledged_survives_kill(serving):
     with serving(rate_per_minute=0) as service:
         before = persons(service)
@@ -182,7 +173,7 @@ def test_what_was_acknowledged_survives_kill(serving):
             written = sum(len(writer.acknowledged) for writer in writers)
             time.sleep(0.4)
             assert sum(len(writer.acknowledged) for writer in writers) > written, [writer.wrong for writer in writers]
-            kill_and_start(service)
+            service.kill_and_start()
         for writer in writers:
             writer.ended.set()
         for writer in writers:
