@@ -1,9 +1,9 @@
-/* What a transaction costs its client at least: libpq alone, a thread for each connection as in the service, sending the
-   statements that the service was seen to send, in one pipeline, and reading what comes.
+/* What a request costs its client at least: libpq alone, a thread for each connection as in the service, sending the
+   statements that the service was seen to send, in a pipeline for each transaction, and reading what comes.
 
      bare [-c CONNECTIONS] [-d SECONDS] [-w SECONDS] [-1] DATABASE STEPS [ROWS]
 
-   STEPS is a file: a line `S<tab>SQL` for each statement, followed by a line for each of its parameters: `V<tab>text`
+   STEPS is a file: a line `S<tab>SQL` for each statement, `T<tab>SQL` where a transaction begins, followed by a line for each of its parameters: `V<tab>text`
    with gaps (template.h), or `N` for NULL. Prints JSON. */
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -15,12 +15,13 @@
 
 #include "template.h"
 
-enum { STEPS_MOST = 4, VALUES_MOST = 16, TEXT_ROOM = 1 << 14, SECOND = 1000000000 };
+enum { STEPS_MOST = 8, VALUES_MOST = 16, TEXT_ROOM = 1 << 14, SECOND = 1000000000 };
 
 struct step {
     char *sql;
     char *values[VALUES_MOST];
     int count;
+    bool begins;
 };
 
 static struct {
@@ -47,9 +48,10 @@ static void steps_read(char *text)
 {
     struct step *step = NULL;
     for (char *line; (line = strsep(&text, "\n"));) {
-        if (*line == 'S' && bench.step_count < STEPS_MOST) {
+        if ((*line == 'S' || *line == 'T') && bench.step_count < STEPS_MOST) {
             step = &bench.steps[bench.step_count++];
             step->sql = line + 2;
+            step->begins = *line == 'T';
         } else if (step && *line && step->count < VALUES_MOST) {
             step->values[step->count++] = *line == 'V' ? line + 2 : NULL;
         }
@@ -89,10 +91,10 @@ static void step_send(PGconn *pg, int at, struct gaps *gaps, char *room)
 }
 
 /* A row from each statement, as the service has it; else what is measured is not the same work. */
-static bool trip_read(PGconn *pg)
+static bool trip_read(PGconn *pg, int from, int to)
 {
     bool fine = true;
-    for (int i = 0; i < bench.step_count; i++) {
+    for (int i = from; i < to; i++) {
         for (PGresult *result; (result = PQgetResult(pg)); PQclear(result)) {
             ExecStatusType status = PQresultStatus(result);
             if (status == PGRES_TUPLES_OK ? PQntuples(result) > 0 : status == PGRES_COMMAND_OK) continue;
@@ -107,15 +109,25 @@ static bool trip_read(PGconn *pg)
     return fine && end;
 }
 
-static bool trip_go(PGconn *pg, char *room)
+/* One transaction: its statements, from one on, and what comes. The statement after it. */
+static int trip_go(PGconn *pg, int from, struct gaps *gaps, char *room, bool *fine)
+{
+    int to = from;
+    do step_send(pg, to, gaps, room + to * VALUES_MOST * 4096);
+    while (++to < bench.step_count && !bench.steps[to].begins);
+    PQpipelineSync(pg);
+    *fine = trip_read(pg, from, to) && *fine;
+    return to;
+}
+
+static bool request_go(PGconn *pg, char *room)
 {
     size_t row = atomic_fetch_add(&bench.next_row, 1);
     struct gaps gaps = { 0 };
     if (bench.once && row >= bench.table.count) return false;
     memcpy(gaps.field, bench.table.rows[row % bench.table.count], sizeof gaps.field);
-    for (int i = 0; i < bench.step_count; i++) step_send(pg, i, &gaps, room + i * VALUES_MOST * 4096);
-    PQpipelineSync(pg);
-    bool fine = trip_read(pg);
+    bool fine = true;
+    for (int at = 0; at < bench.step_count && PQstatus(pg) == CONNECTION_OK;) at = trip_go(pg, at, &gaps, room, &fine);
     int64_t now = now_ns();
     atomic_fetch_add(fine ? &bench.done : &bench.failed, 1);
     if (fine && now >= bench.counted && now < bench.end) atomic_fetch_add(&bench.counted_done, 1);
@@ -129,7 +141,7 @@ static void *work(void *argument)
     (void)argument;
     if (PQstatus(pg) != CONNECTION_OK) complain(PQerrorMessage(pg));
     if (room && PQstatus(pg) == CONNECTION_OK && prepare(pg))
-        while (now_ns() < bench.end && trip_go(pg, room)) continue;
+        while (now_ns() < bench.end && request_go(pg, room)) continue;
     free(room);
     PQfinish(pg);
     return NULL;

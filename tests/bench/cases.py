@@ -8,6 +8,7 @@ import uuid
 
 AGENCY = "d0000000-0000-4000-8000-000000000001"  # the demo's first, which the demo's `partner` speaks for
 MOST = 50_000
+REASONING = "Behovet är styrkt och samhället täcker det inte."
 
 
 def record(kind, number):
@@ -90,9 +91,11 @@ def make(bench, size):
     officer = {"X-Acting-Officer": "handl-1"}
     found = searches(bench, size)
     ready = min(40_000, size * 5)
-    decision = {"reasoning": "Behovet är styrkt och samhället täcker det inte.",
-                "lines": [{"need_id": "{2}", "outcome": "granted", "amount_ore": 50_000}]}
+    decision = {"reasoning": REASONING, "lines": [{"need_id": "{2}", "outcome": "granted", "amount_ore": 50_000}]}
     decide = {"{1}": "md5('ready ' || :r::text)::uuid::text", "{2}": "md5('ready need ' || :r::text)::uuid::text"}
+    confirmation = {"results": [{"disbursement_id": "{2}", "outcome": "paid"}]}
+    pay = {"{1}": "md5('paid file ' || :r::text)::uuid::text", "{2}": "md5('paid disbursement ' || :r::text)::uuid::text"}
+    decided = [(record("ready ", r), record("ready need ", r)) for r in range(ready - ready // 3)]  # the rest: contended
     return [
         Case("read one, partner", "partner", "GET", "/applicants/{1}", ids(by_partner), partner, officer),
         Case("read one, staff", "case_worker", "GET", "/applicants/{1}", ids(by_staff), staff),
@@ -103,7 +106,22 @@ def make(bench, size):
         Case("create application", "partner", "POST", "/applications", ids(by_partner), partner,
              officer | {"Idempotency-Key": "{a}"},
              '{"person_id":"{1}","summary":"Mor med tre barn. Behöver glasögon till dottern."}', 201),
-        Case("decide", "decision_maker", "POST", "/applications/{1}/decisions",
-             [(record("ready ", r), record("ready need ", r)) for r in range(ready)], decide,
+        Case("decide with reservation", "decision_maker", "POST", "/applications/{1}/decisions",
+             decided, decide,
              {"Idempotency-Key": "{a}", "If-Match": '"1.00000000"'}, json.dumps(decision, ensure_ascii=False), 201, True),
+        Case("pay", "fund_manager", "POST", "/payment-files/{1}/confirmations",
+             [(record("paid file ", r), record("paid disbursement ", r)) for r in range(ready)], pay,
+             {"Idempotency-Key": "{a}", "If-Match": '"1.00000000"'}, json.dumps(confirmation), 200, True),
     ]
+
+
+def contended(size, accounts):
+    """Decisions that promise of so many accounts, in turn: of one, each waits for the others."""
+    ready = min(40_000, size * 5)
+    first, count = ready - ready // 3, ready // 6
+    first += count if accounts > 1 else 0
+    rows = [(record("ready ", r), record("ready need ", r), record("project account ", r % accounts)) for r in range(first, first + count)]
+    line = {"need_id": "{2}", "outcome": "granted", "amount_ore": 50_000, "sources": [{"account_id": "{3}", "amount_ore": 50_000}]}
+    body = json.dumps({"reasoning": REASONING, "lines": [line]}, ensure_ascii=False)
+    return Case("decide", "decision_maker", "POST", "/applications/{1}/decisions", rows, {},
+                {"Idempotency-Key": "{a}", "If-Match": '"1.00000000"'}, body, 201, True)

@@ -85,6 +85,21 @@ def overload(bench, case):
             "p50_us": flood["p50_us"], "p99_us": flood["p99_us"]}
 
 
+def hot_account(bench, size):
+    """Decisions a second by 64 clients that promise of 64 accounts, and of one. By the service: what waits for the account's lock is
+    the end of a transaction, after everything that a decision is checked for."""
+    found = {}
+    for accounts in (64, 1):
+        case = cases.contended(size, accounts)
+        rows = bench.write("rows", report.table(case.all_rows))
+        with bench.serve(pool=64, in_flight=128) as service:
+            bench.settle()
+            done = bench.generate(service, bench.request(service, case), rows, "-c", 64, "-w", 1, "-1")
+        report.check(case, done)
+        found[accounts] = done["good_per_second"]
+    return found
+
+
 def start_up(bench):
     """Seconds from the start of the process to the first answer that says ready; the median of five."""
     times = []

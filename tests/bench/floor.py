@@ -10,25 +10,27 @@ import time
 
 
 class Step:
-    def __init__(self, sql, values):
+    def __init__(self, sql, values, begins):
         self.sql = " ".join(sql.split("\n"))
         self.values = values
+        self.begins = begins  # a transaction
 
 
 def read_log(text):
-    """The statements of the last request in a log whose lines begin with @ and their transaction; the service has other
-    transactions, of its own."""
+    """The statements of the one request in a log whose lines begin with @ and their transaction. Each transaction of a request
+    begins as its caller enters; the service has others, of its own."""
     steps, request = [], None
     marks = re.split(r"^@(\S*) ", text, flags=re.M)[1:]
     for transaction, entry in zip(marks[::2], marks[1::2]):
         entry = entry.rstrip("\n").replace("\n\t", "\n")
         found = re.match(r"LOG:  execute ([^:]+): (.*)", entry, re.S)
-        if found and found[1] == "enter":
-            steps, request = [], transaction
+        begins = bool(found) and found[1] == "enter"
+        if begins:
+            request = transaction
         if transaction != request:
             continue
         if found:
-            steps.append(Step(found[2], []))
+            steps.append(Step(found[2], [], begins))
         elif entry.startswith("DETAIL:  parameters: ") and steps:
             for number, quoted in re.findall(r"\$(\d+) = (NULL|'(?:[^']|'')*')", entry):
                 assert int(number) == len(steps[-1].values) + 1
@@ -53,7 +55,9 @@ def capture(cluster, database, service, case, row, token):
     known = dict(zip(case.floor_row(database, row), ("{1}", "{2}"))) | {fresh: "{a}"}
     for step in steps:
         step.values = [value and gapped(value, known) for value in step.values]
-    steps[0].values[10] = "{t}"
+    for step in steps:
+        if step.begins:
+            step.values[10] = "{t}"
     return steps
 
 
@@ -74,7 +78,7 @@ def settings(cluster, database):
 def write_steps(steps, path):
     lines = []
     for step in steps:
-        lines.append("S\t" + step.sql)
+        lines.append(("T" if step.begins else "S") + "\t" + step.sql)
         lines += ["N" if value is None else "V\t" + value for value in step.values]
     path.write_text("\n".join(lines) + "\n")
 
@@ -84,10 +88,12 @@ def write_pgbench(steps, case, path):
     gaps = {gap: expression for gap, expression in case.pgbench.items() if gap.startswith("{")}
     gaps |= {"{t}": "gen_random_uuid()::text", "{a}": ":a::text", "{b}": "md5(:b::text)::uuid::text"}
     lines = list(case.pgbench.get("sets", []))
-    lines += ["\\set a random(1, 9000000000000000000)", "\\set b random(1, 9000000000000000000)", "\\startpipeline"]
+    lines += ["\\set a random(1, 9000000000000000000)", "\\set b random(1, 9000000000000000000)"]
     definitions = []
     for at, step in enumerate(steps):
         texts = []
+        if step.begins:
+            lines += ["\\endpipeline"] * (at > 0) + ["\\startpipeline"]
         for number, value in enumerate(step.values):
             text = f":v{at}_{number}"
             used = [gap for gap in gaps if value and gap in value]

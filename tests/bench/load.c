@@ -4,7 +4,7 @@
      load DATABASE APPLICANTS READY KNOWN
 
    DATABASE: as the superuser. READY: applications besides that are ready for decision, over different persons and kinds of
-   need. KNOWN: a file that gets, for up to 20 000 unprotected applicants of the demo's first agency, a line of id and
+   need, and as many payments, each in a file of its own that the bank has. One gift pays for all; 64 projects have one each. KNOWN: a file that gets, for up to 20 000 unprotected applicants of the demo's first agency, a line of id and
    identity number. UTVAG_KEYS: the key ring. Rows go as COPY, a connection a table, past triggers; indexes are made last. */
 #include <libpq-fe.h>
 #include <openssl/evp.h>
@@ -368,8 +368,9 @@ static const char ready_sql[] =
     " places AS MATERIALIZED (SELECT r, r %% w.count AS at, r / w.count AS round"
     "  FROM generate_series(0, %ld - 1) r, (SELECT count(*) FROM who) w)"
     " SELECT r, p.id AS person_id, p.agency_id, md5('ready ' || r)::uuid AS id, md5('ready need ' || r)::uuid AS need_id,"
-    "  md5('ready certification ' || r)::uuid AS certification_id, c.code AS category_code"
-    " FROM places JOIN who p USING (at) JOIN need_categories c ON c.position = 1 + (at + round) %% 26;"
+    "  md5('ready certification ' || r)::uuid AS certification_id, c.code AS category_code,"
+    "  d.code AS paid_code FROM places JOIN who p USING (at) JOIN need_categories c ON c.position = 1 + (at + round) %% 26"
+    "  JOIN need_categories d ON d.position = 1 + (at + round + 13) %% 26;"
     "INSERT INTO applications (id, person_id, agency_id, state, submitted_on, assigned_to, protected)"
     "  SELECT id, person_id, agency_id, 'ready_for_decision', current_date - 7, '%s', false FROM ready;"
     "INSERT INTO needs (id, application_id, person_id, category_code, status, proposed_by, concerns_child, requested_ore)"
@@ -392,6 +393,70 @@ static void ready_make(PGconn *pg, long ready, long applicants)
     char sql[sizeof ready_sql + 256];
     const char *worker = load.workers[0];
     snprintf(sql, sizeof sql, ready_sql, persons, ready, worker, worker, worker, worker, worker, worker);
+    command(pg, sql);
+}
+
+/* account: md5('project account ' || i). */
+static const char projects_sql[] =
+    "BEGIN; INSERT INTO projects (id, name_sv, name_en, funder, starts_on, ends_on, pay_until_on, target_groups)"
+    "  SELECT md5('project ' || i)::uuid, 'Prov', 'Trial', 'Stiftelsen Prov', '2020-01-01', '2099-12-31', '2099-12-31', '{adults}'"
+    "  FROM generate_series(0, 63) i;"
+    "INSERT INTO accounts (id, kind, project_id, number, name_sv, name_en)"
+    "  SELECT md5('project account ' || i)::uuid, 'project', md5('project ' || i)::uuid, '2070', 'Prov', 'Trial'"
+    "  FROM generate_series(0, 63) i;"
+    "SELECT set_config('utvag.principal', '%s', true), register_donation(jsonb_build_object('id', md5('project gift ' || i)::uuid,"
+    "  'kind', 'grant', 'account_id', md5('project account ' || i)::uuid, 'amount_ore', 1000000000000, 'channel_code', 'transfer',"
+    "  'channel_reference', 'bench ' || i, 'received_on', current_date, 'anonymous', true)) FROM generate_series(0, 63) i; COMMIT";
+
+/* One gift to the general fund, booked as any is, and of it what each payment is for, promised by one reservation. Then, past
+   triggers, a line of another kind, a payment and a file for each number.
+   file: md5('paid file ' || r), disbursement: md5('paid disbursement ' || r). */
+static const char gift_sql[] =
+    "BEGIN; SELECT set_config('utvag.principal', '%s', true), register_donation(jsonb_build_object('id', md5('gift')::uuid,"
+    "  'kind', 'gift', 'account_id', account_of('general_fund'), 'amount_ore', 1000000000000, 'channel_code', 'transfer',"
+    "  'channel_reference', 'bench', 'received_on', current_date, 'anonymous', true));"
+    "SELECT book('reservation', md5('gift')::uuid, ARRAY[(account_of('general_fund'), 'free', 50000 * %ld::bigint),"
+    "  (account_of('general_fund'), 'reserved', -50000 * %ld::bigint)]::ledger_entry[]); COMMIT";
+
+static const char paid_sql[] =
+    "CREATE TEMP TABLE paid AS SELECT r, md5('paid disbursement ' || r)::uuid AS id, md5('paid file ' || r)::uuid AS file_id,"
+    "  md5('paid line ' || r)::uuid AS line_id, md5('paid decision ' || r)::uuid AS decision_id,"
+    "  md5('paid application ' || r)::uuid AS application_id, md5('paid need ' || r)::uuid AS need_id, person_id, agency_id,"
+    "  paid_code AS category_code, '%s'::uuid AS worker, '%s'::uuid AS decider FROM ready;"
+    "INSERT INTO applications (id, person_id, agency_id, state, submitted_on, assigned_to, protected)"
+    "  SELECT application_id, person_id, agency_id, 'decided', current_date - 7, worker, false FROM paid;"
+    "INSERT INTO needs (id, application_id, person_id, category_code, status, concerns_child, requested_ore)"
+    "  SELECT need_id, application_id, person_id, category_code, 'granted', false, 50000 FROM paid;"
+    "INSERT INTO decisions (id, application_id, agency_id, kind, decided_by)"
+    "  SELECT decision_id, application_id, agency_id, 'decision', decider FROM paid;"
+    "INSERT INTO decision_lines (id, decision_id, application_id, need_id, person_id, category_code, position, outcome, amount_ore)"
+    "  SELECT line_id, decision_id, application_id, need_id, person_id, category_code, 1, 'granted', 50000 FROM paid;"
+    "INSERT INTO line_sources (line_id, account_id, reserved_ore) SELECT line_id, account_of('general_fund'), 50000 FROM paid;"
+    "INSERT INTO donation_uses (donation_id, line_id, account_id, amount_ore)"
+    "  SELECT md5('gift')::uuid, line_id, account_of('general_fund'), 50000 FROM paid;"
+    "UPDATE donations SET remaining_ore = remaining_ore - 50000 * (SELECT count(*) FROM paid) WHERE id = md5('gift')::uuid;"
+    "INSERT INTO payment_files (id, pay_on, protected, payments, total_ore, made_by)"
+    "  SELECT file_id, current_date, false, 1, 50000, worker FROM paid;"
+    "INSERT INTO disbursements (id, application_id, amount_ore, status, due_on, approvals_needed, file_id)"
+    "  SELECT id, application_id, 50000, 'sent', current_date, 1, file_id FROM paid;"
+    "INSERT INTO disbursement_cases (disbursement_id, application_id, line_id, protected, ordered_by, method, payee_kind, sealed)"
+    "  SELECT id, application_id, line_id, false, worker, 'bankgiro', 'vendor', '\\x00' FROM paid;"
+    "INSERT INTO disbursement_sources (disbursement_id, account_id, amount_ore)"
+    "  SELECT id, account_of('general_fund'), 50000 FROM paid;"
+    "INSERT INTO payment_file_rows (file_id, disbursement_id, position) SELECT file_id, id, 1 FROM paid";
+
+static void money_make(PGconn *pg, long ready)
+{
+    char sql[sizeof paid_sql + 256], giver[2][UUID_SIZE];
+    PGconn *booking = PQconnectdb(load.database);
+    if (PQstatus(booking) != CONNECTION_OK) fail(PQerrorMessage(booking));
+    users_find(pg, "decision_maker", giver);
+    snprintf(sql, sizeof sql, gift_sql, giver[0], ready, ready);
+    command(booking, sql);
+    snprintf(sql, sizeof sql, projects_sql, giver[0]);
+    command(booking, sql);
+    PQfinish(booking);
+    snprintf(sql, sizeof sql, paid_sql, load.workers[0], giver[0]);
     command(pg, sql);
 }
 
@@ -427,6 +492,7 @@ int main(int count, char **arguments)
     copies_end();
     fputs("load: copied, making indexes\n", stderr);
     ready_make(pg, ready, applicants);
+    money_make(pg, ready);
     indexes_make(pg, indexes);
     command(pg, "VACUUM ANALYZE");
     PQfinish(pg);

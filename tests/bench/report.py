@@ -90,6 +90,9 @@ def facts(results):
     for size, done in results["overload"].items():
         yield (f"At three times saturation on {spaced(size)} applicants: {done['goodput']:.0f} good answers a second, of"
                f" {done['peak']:.0f} at the peak ({done['goodput'] / done['peak']:.2f}).")
+    for size, done in results["hot"].items():
+        yield (f"64 clients decide {done[1]:.0f} times a second on {spaced(size)} applicants when all promise of one account, and"
+               f" {done[64]:.0f} when each does of another ({done[1] / done[64]:.2f}).")
     if ratios := page_ratios(results):
         worst = max(ratios, key=ratios.get)
         yield (f"A list page on the larger table takes {max(ratios.values()):.2f} times that on the smaller at most ({worst}),"

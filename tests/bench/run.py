@@ -24,7 +24,7 @@ import cases
 import floor
 import report
 from cluster import ROOT, Cluster, binary, TEMPLATE
-from extras import idle_connections, list_pages, logins_beside, overload, start_up
+from extras import hot_account, idle_connections, list_pages, logins_beside, overload, start_up
 from processes import Served, cpu, cpu_of_family, rss
 
 POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "synchronous_commit": "on",
@@ -203,6 +203,8 @@ def measure_size(bench, size, results):
         reads = [case for case in chosen if case.name == "read one, partner"][0]
         results["logins"][size] = logins_beside(bench, reads, results)
         results["overload"][size] = overload(bench, reads)
+    if not bench.options.only or bench.options.only == "hot account":
+        results["hot"][size] = hot_account(bench, size)
 
 
 def options_read():
@@ -225,7 +227,7 @@ def main():
     random.seed(1)
     bench = Bench(options_read())
     bench.start()
-    results = {"cases": [], "pages": {}, "logins": {}, "overload": {}, "postgres": POSTGRES, "options": vars(bench.options),
+    results = {"cases": [], "pages": {}, "logins": {}, "overload": {}, "hot": {}, "postgres": POSTGRES, "options": vars(bench.options),
                "machine": report.machine(bench)}
     try:
         results["empty_us"] = measure_empty(bench)
