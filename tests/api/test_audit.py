@@ -132,10 +132,33 @@ def test_log_is_append_only_for_every_role(service, role, statement):
 
 
 def test_log_holds_no_content(service):
+    """Neither the audit log nor the one on the console."""
     name = "Zoé-" + uuid.uuid4().hex
     client = service.as_("partner", "handl-1")
     done(client.post("/applicants", json={"given_name": name, "protection": "none"}, headers=keyed()), 201)
     assert service.sql("SELECT count(*) FROM audit_events a WHERE a::text ILIKE %s", f"%{name}%") == [(0,)]
+    assert service.log("request") and not [line for line in service.lines if name in line]
+
+
+def test_every_sign_in_is_in_the_log(service):
+    who = service.cluster.credentials()["case_worker"]
+    answer = service.anyone().post("/sessions", json=who)
+    assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
+    [(outcome, *_, operation)] = rows(service, answer)
+    assert (outcome, operation) == ("ok", "createSession")
+
+
+def test_fault_of_ours_is_a_500_that_tells_nothing_and_is_logged_with_its_trace(service, case):
+    service.expects_error("statement failed")
+    service.sql("REVOKE SELECT ON needs FROM utvag_case")
+    try:
+        answer = case.worker.get(case.path())
+    finally:
+        service.sql("GRANT SELECT ON needs TO utvag_case")
+    told = answer.json()
+    assert answer.status_code == 500 and told["code"] == "internal" and answer.headers["Content-Type"] == "application/problem+json"
+    assert not [word for word in ("permission", "denied", "needs", "SELECT") if word in answer.text]
+    assert told["trace_id"] in [line["trace_id"] for line in service.log("statement failed")]
 
 
 # Reading it ---------------------------------------------------------------------------------------------------------------
