@@ -87,7 +87,9 @@ OWNERS_EYES = {
     "helped_by": set(),
     "quarters_of": set(),
     "settled_uses": set(),
-    "cells_of": set(),
+    "uses_by": set(),
+    "level_of": set(),
+    "keep_steps": set(),
 }
 # What the service needs to look up who enters, and nothing else.
 ENTERING = {

@@ -1,5 +1,6 @@
 """What the fund tells: everyone in old quarters and thousands, a donor of eleven people or more, its keepers to the öre."""
 
+import concurrent.futures
 import secrets
 import uuid
 
@@ -117,6 +118,31 @@ def test_steps_are_of_eleven_people_and_their_money(service, gift):
     assert told(service, gift) == before == ("category", {"food": (11, 3_300_000)})
     pay(service, gift, "food", 1, ore=900_000, on="2026-04-01")
     assert told(service, gift) == ("category", {"food": (22, 3_300_000 + 21 * 900_000)})
+
+
+def test_what_was_told_stands_whatever_comes_back(service, gift):
+    """Of a refund the difference would tell, and of who takes the place of somebody whose money came back."""
+    pay(service, gift, "food", 16)
+    before = told(service, gift)
+    [(line,)] = service.sql("SELECT u.line_id::text FROM donation_uses u WHERE donation_id = %s ORDER BY created_at LIMIT 1", gift)
+    service.sql("INSERT INTO donation_uses (donation_id, line_id, account_id, amount_ore) SELECT donation_id, line_id, account_id, -100000"
+                " FROM donation_uses WHERE line_id = %s", line)
+    pay(service, gift, "food", 3, ore=900_000, on="2026-05-01")
+    assert told(service, gift) == before == ("category", {"food": (11, 1_100_000)})
+
+
+def test_level_stays_as_it_was_told(service, gift):
+    pay(service, gift, "food", 11)
+    before = told(service, gift)
+    pay(service, gift, "glasses", 2, on="2026-03-01")
+    assert told(service, gift) == before == ("category", {"food": (11, 1_100_000)})
+
+
+def test_many_who_ask_at_once_are_told_the_same(service, gift):
+    pay(service, gift, "food", 25)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = set(pool.map(lambda _: str(told(service, gift)), range(16)))
+    assert answers == {str(("category", {"food": (22, 2_200_000)}))}
 
 
 def test_those_who_are_paid_in_one_moment_count_in_their_own_step(service, gift):
