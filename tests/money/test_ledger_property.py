@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from replay import assert_told
 
-EXAMPLES, STEPS = 40, 30
+EXAMPLES, STEPS = 40, 40
 KEEPER, OTHER = str(uuid.uuid4()), str(uuid.uuid4())
 APPEND_ONLY = ["ledger_transactions", "ledger_entries", "donation_uses"]
 KEPT = [*APPEND_ONLY, "accounts", "account_months", "donations", "line_sources", "disbursements", "disbursement_sources", "recoveries"]
@@ -24,7 +24,8 @@ ROLES = ["utvag_app", "utvag_login", "utvag_public", "utvag_partner", "utvag_cas
          "utvag_admin"]
 # Of a child or not, for what and where. Each line serves one.
 PURPOSES = [(True, "pram", "01"), (False, "glasses", "01"), (False, "food", None)]
-RESTRICTIONS = [{}, {}, {"children_only": True}, {"county_codes": ["01"]}, {"category_codes": ["pram", "food"]}, {"use_by": "2026-01-03"}]
+USE_BY = {"use_by": "2026-01-03"}
+RESTRICTIONS = [{}, {}, {"children_only": True}, {"county_codes": ["01"]}, {"category_codes": ["pram", "food"]}, USE_BY]
 AMOUNTS = strategies.integers(-50, 150) | strategies.sampled_from([0, 60, 100, 2**62])
 
 
@@ -92,6 +93,14 @@ class Ledger(RuleBasedStateMachine):
         self.reserved, self.paid = {}, {}
         self.gifts = {}
         self.connection.execute("SELECT set_config('utvag.principal', %s, false)", [KEEPER])
+        # So much at once that whatever is drawn first has something to work on.
+        restrictions = [{"children_only": True}, {"county_codes": ["01"]}, USE_BY]
+        for account, (line, purpose), restriction in zip(self.accounts, self.lines, restrictions):
+            for ore, serves, day in ((40, restriction, "2026-01-01"), (60, {}, "2026-01-02")):
+                self.gifts[give(self.connection, account, ore, serves, day)] = (account, ore, serves)
+                self.free[account] += ore
+            self.promise(account, line, purpose, 40)
+            self.settle((line, account), 20)
 
     def seen(self):
         """All that a refused operation leaves as it was."""
@@ -129,9 +138,11 @@ class Ledger(RuleBasedStateMachine):
             self.gifts[give(self.connection, account, amount, restriction, received_on)] = (account, amount, restriction)
             self.free[account] += amount
 
-    @rule(at=strategies.integers(0, 2), of=strategies.integers(0, 5), amount=AMOUNTS)
-    def reserve(self, at, of, amount):
-        account, (line, purpose) = self.accounts[at], self.lines[of]
+    @rule(at=strategies.integers(0, 2), of=strategies.integers(0, 5), data=strategies.data())
+    def reserve(self, at, of, data):
+        self.promise(self.accounts[at], *self.lines[of], self.amount(data, self.free[self.accounts[at]]))
+
+    def promise(self, account, line, purpose, amount):
         left = self.left(account)
         admitted = {gift: rest for gift, rest in left.items() if admits(self.gifts[gift][2], purpose)}
         possible = 0 < amount <= sum(admitted.values())
@@ -157,27 +168,42 @@ class Ledger(RuleBasedStateMachine):
             assert after[gift] == rest - used
             amount -= used
 
-    @rule(at=strategies.integers(0, 2), of=strategies.integers(0, 5), amount=AMOUNTS)
-    def release(self, at, of, amount):
-        held = self.lines[of][0], self.accounts[at]
+    @staticmethod
+    def amount(data, most):
+        """Mostly one that there is, else one just beside it, or none at all."""
+        beside = strategies.sampled_from([-most, -1, 0, most, most + 1, 2**62])
+        return data.draw(strategies.integers(1, most) if most and data.draw(strategies.integers(0, 2)) else beside)
+
+    def some(self, data, kept):
+        """A line and an account, mostly where something is kept for the line, and an amount about as large as that is."""
+        there = [held for held, ore in kept.items() if ore]
+        anything = strategies.tuples(strategies.sampled_from([line for line, _ in self.lines]), strategies.sampled_from(self.accounts))
+        held = data.draw(strategies.sampled_from(there) if there and data.draw(strategies.integers(0, 4)) else anything)
+        return held, self.amount(data, kept.get(held, 0))
+
+    @rule(data=strategies.data())
+    def release(self, data):
+        held, amount = self.some(data, self.reserved)
         possible = 0 < amount <= self.reserved.get(held, 0)
         self.tried(possible, "SELECT release(%s, %s, %s)", *held, amount)
         if possible:
             self.reserved[held] -= amount
             self.free[held[1]] += amount
 
-    @rule(at=strategies.integers(0, 2), of=strategies.integers(0, 5), amount=AMOUNTS)
-    def pay(self, at, of, amount):
-        held = self.lines[of][0], self.accounts[at]
+    @rule(data=strategies.data())
+    def pay(self, data):
+        self.settle(*self.some(data, self.reserved))
+
+    def settle(self, held, amount):
         possible = 0 < amount <= self.reserved.get(held, 0)
         self.tried(possible, "SELECT pay(%s, %s, %s, gen_random_uuid())", *held, amount)
         if possible:
             self.reserved[held] -= amount
             self.paid[held] = self.paid.get(held, 0) + amount
 
-    @rule(at=strategies.integers(0, 2), of=strategies.integers(0, 5), amount=AMOUNTS)
-    def refund(self, at, of, amount):
-        held = self.lines[of][0], self.accounts[at]
+    @rule(data=strategies.data())
+    def refund(self, data):
+        held, amount = self.some(data, self.paid)
         possible = 0 < amount <= self.paid.get(held, 0)
         self.tried(possible, "SELECT take_back('refund', %s, %s, %s, gen_random_uuid())", *held, amount)
         if possible:
@@ -193,9 +219,9 @@ class Ledger(RuleBasedStateMachine):
         self.tried(amount != 0 and self.claims() + amount >= 0,
                    f"SELECT book('{kind}', gen_random_uuid(), ARRAY[{entries}]::ledger_entry[])", amount, -amount)
 
-    @rule(at=strategies.integers(0, 2), of=strategies.integers(0, 5), amount=AMOUNTS)
-    def repayment(self, at, of, amount):
-        held = self.lines[of][0], self.accounts[at]
+    @rule(data=strategies.data())
+    def repayment(self, data):
+        held, amount = self.some(data, self.paid)
         possible = 0 < amount <= min(self.paid.get(held, 0), self.claims())
         self.tried(possible, "SELECT take_back('repayment', %s, %s, %s, gen_random_uuid(), %s)", *held, amount, amount)
         if possible:
