@@ -109,7 +109,7 @@ class Service:
     port = None
 
     def kill_and_start(self):
-        """Kills the process, and starts another, on a port of its own."""
+        """Kills the process, and starts another, on a port of its own unless the settings name one."""
         self.process.kill()
         self.process.wait(10)
         self.reader.join(10)
