@@ -59,7 +59,7 @@ static const char *deflated(struct arena *arena, const char *body, size_t length
 
 void compress_answer(const struct request *rq, struct response *rs)
 {
-    if (!may_compress(rq, rs) || !takes_gzip(request_header(rq, "Accept-Encoding"))) return;
+    if (!may_compress(rq, rs) || !takes_gzip(request_list(rq, "Accept-Encoding"))) return;
     size_t size;
     const char *body = deflated(rq->arena, rs->body, rs->length, &size);
     if (!body) return;

@@ -137,6 +137,18 @@ const char *request_header(const struct request *rq, const char *name)
     return NULL;
 }
 
+const char *request_list(const struct request *rq, const char *name)
+{
+    const char *joined = NULL;
+    for (size_t i = 0; i < rq->header_count; i++) {
+        if (!is_named(&rq->headers[i], name)) continue;
+        const char *value = rq->headers[i].value;
+        joined = joined ? arena_text(rq->arena, "%s, %s", joined, value) : value;
+        if (!joined) return NULL;
+    }
+    return joined;
+}
+
 static const char *pair_value(const struct pair *pairs, const char *name)
 {
     for (; pairs && pairs->name; pairs++)

@@ -162,7 +162,7 @@ static void cors(const struct request *rq, struct response *rs)
     response_header(rs, "Access-Control-Max-Age", "600");
 }
 
-/* Weak comparison (RFC 9110, 13.1.2); a tag of the gzip form (compress.h) names the same representation. */
+/* Weak comparison (RFC 9110, 13.1.2). */
 static bool tag_is_among(const char *list, const char *etag)
 {
     size_t length = strlen(etag) - 1; /* without the closing quote */
@@ -171,7 +171,6 @@ static bool tag_is_among(const char *list, const char *etag)
         const char *end = strchr(at + 1, '"');
         if (!end) return false;
         size_t size = (size_t)(end - at);
-        if (size > 5 && memcmp(end - 5, "-gzip", 5) == 0) size -= 5;
         if (size == length && memcmp(at, etag, length) == 0) return true;
         at = end + 1;
     }
@@ -180,13 +179,22 @@ static bool tag_is_among(const char *list, const char *etag)
 
 static bool reads(const struct request *rq) { return rq->head || strcmp(rq->method, "GET") == 0; }
 
+static void drop_header(struct response *rs, const char *name)
+{
+    for (size_t i = 0; i < rs->header_count; i++)
+        if (strcasecmp(rs->headers[i].name, name) == 0) rs->headers[i--] = rs->headers[--rs->header_count];
+}
+
+/* Of the answer in the form that it would have been sent in: a tag names bytes, and the 304 has that of the 200 (RFC 9110,
+   15.4.5). The body stays: libmicrohttpd sends its length, which is that of the 200 too (8.6), and not a byte of it. */
 static void not_modified(const struct request *rq, struct response *rs)
 {
-    const char *known = request_header(rq, "If-None-Match");
-    if (!rs->etag || rs->status != 200 || !known || !reads(rq) || !tag_is_among(known, rs->etag)) return;
+    if (!rs->etag || rs->status != 200 || !reads(rq)) return;
+    const char *known = request_list(rq, "If-None-Match");
+    if (!known || !tag_is_among(known, rs->etag)) return;
     rs->status = 304;
-    rs->body = rs->type = NULL;
-    rs->length = 0;
+    rs->type = NULL;
+    drop_header(rs, "Content-Encoding");
 }
 
 /* Only what is open and can be revalidated is kept by caches; whatever concerns a person, or a token, never is. */
@@ -218,8 +226,8 @@ static bool has_header(const struct response *rs, const char *name)
 void respond_finish(struct request *rq, struct response *rs)
 {
     if (!rs->status) respond_problem(rq, rs, &(struct problem){ .status = 500, .code = "internal" });
-    not_modified(rq, rs);
     compress_answer(rq, rs);
+    not_modified(rq, rs);
     if (rs->type) response_header(rs, "Content-Type", rs->type);
     if (rs->etag) response_header(rs, "ETag", rs->etag);
     if (!has_header(rs, "Cache-Control")) response_header(rs, "Cache-Control", cache_control(rq, rs));

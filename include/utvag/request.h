@@ -99,8 +99,11 @@ struct problem request_guard(struct request *rq) __attribute__((warn_unused_resu
 size_t request_head_length(const struct request *rq);
 
 const char *request_header(const struct request *rq, const char *name); /* any case; NULL if absent */
-const char *request_query(const struct request *rq, const char *name);  /* decoded; NULL if absent */
-const char *request_path(const struct request *rq, const char *name);   /* path parameter; NULL if absent */
+/* Of a header that is a list: its lines joined by commas (RFC 9110, 5.3), in the arena if there are several. NULL if absent, or
+   when out of memory. */
+const char *request_list(const struct request *rq, const char *name);
+const char *request_query(const struct request *rq, const char *name); /* decoded; NULL if absent */
+const char *request_path(const struct request *rq, const char *name);  /* path parameter; NULL if absent */
 /* The version that If-Match names: 0 if the header is absent, -1 if it is not one tag that we could have given. */
 int request_version(const struct request *rq);
 
