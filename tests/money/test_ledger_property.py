@@ -222,11 +222,13 @@ class Ledger(RuleBasedStateMachine):
     @rule(data=strategies.data())
     def repayment(self, data):
         held, amount = self.some(data, self.paid)
-        possible = 0 < amount <= min(self.paid.get(held, 0), self.claims())
+        owed = self.claims()
+        possible = 0 < amount <= min(self.paid.get(held, 0), owed)
         self.tried(possible, "SELECT take_back('repayment', %s, %s, %s, gen_random_uuid(), %s)", *held, amount, amount)
         if possible:
             self.paid[held] -= amount
             self.free[held[1]] += amount
+            assert self.claims() == owed - amount
 
     @rule(data=strategies.data(), by=strategies.sampled_from([OTHER, KEEPER]))
     def reversal(self, data, by):
@@ -273,6 +275,17 @@ def test_whatever_is_asked_of_it_the_ledger_stays_true(own_database):
             max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None, print_blob=True,
             suppress_health_check=list(HealthCheck)))
         assert_told(Ledger.connection)
+
+
+def test_what_comes_back_is_the_last_gifts_first(database):
+    with database() as connection:
+        account, line = make_account(connection), make_line(connection)
+        first, last = (give(connection, account, 50, received_on=day) for day in ("2026-01-01", "2026-01-02"))
+        connection.execute("SELECT reserve(%s, %s, 80, '(f,food,)')", [line, account])
+        connection.execute("SELECT release(%s, %s, 40)", [line, account])
+        left = connection.execute("SELECT id::text, remaining_ore FROM donations WHERE account_id = %s", [account]).fetchall()
+        assert dict(left) == {first: 10, last: 50}
+        assert_told(connection, [account])
 
 
 # -- at once ---------------------------------------------------------------------------------------------------------------
