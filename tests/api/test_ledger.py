@@ -425,7 +425,7 @@ def test_export_is_of_one_moment(patient):
     finally:
         patient.sql("UPDATE accounts SET name_sv = 'IMTs fond för barn i människohandel' WHERE id = %s", CHILDREN_FUND)
     assert told.count(b"\r\n") == ENTRIES + 1 and "Efteråt".encode() not in told
-    ends(large, 3)
+    ends(patient, 3)
 
 
 def test_one_who_leaves_leaves_nothing_behind(large):
