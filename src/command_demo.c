@@ -162,12 +162,14 @@ static bool play(struct demo *demo)
     service->tokens = token_verifier_new(service->keyring, service->config->issuer);
     service->metrics = metrics_new(service->contract);
     service->turns = turns_new(service->config->in_flight, service->config->turn_wait_ms);
+    service->door = turns_new(turns_at_door(service->config->in_flight), service->config->turn_wait_ms);
     service->db = db_open(service->config);
-    bool fine = service->tokens && service->metrics && service->turns && service->db &&
+    bool fine = service->tokens && service->metrics && service->turns && service->door && service->db &&
                 demo_play(service, json_object_get(demo->script, "steps"), demo->people);
     if (service->db) db_close(service->db);
     if (service->metrics) metrics_free(service->metrics);
     turns_free(service->turns);
+    turns_free(service->door);
     if (service->tokens) token_verifier_free(service->tokens);
     return fine && owner_run(demo->owner, loaded_sql);
 }

@@ -33,9 +33,10 @@ static bool service_open(struct service *service)
     service->tokens = token_verifier_new(service->keyring, config->issuer);
     service->metrics = metrics_new(service->contract);
     service->turns = turns_new(service->config->in_flight, service->config->turn_wait_ms);
+    service->door = turns_new(turns_at_door(service->config->in_flight), service->config->turn_wait_ms);
     service->rate = rate_new(config);
     service->db = db_open(config);
-    return service->tokens && service->metrics && service->turns && service->rate && service->db;
+    return service->tokens && service->metrics && service->turns && service->door && service->rate && service->db;
 }
 
 static void service_close(struct service *service)
@@ -43,6 +44,7 @@ static void service_close(struct service *service)
     if (service->db) db_close(service->db);
     if (service->metrics) metrics_free(service->metrics);
     turns_free(service->turns);
+    turns_free(service->door);
     rate_free(service->rate);
     if (service->tokens) token_verifier_free(service->tokens);
     issuers_free(service->issuers);

@@ -23,8 +23,12 @@
 static struct problem shed(struct request *rq)
 {
     if (!rq->contract->limited) return PROBLEM_NONE;
-    rq->admitted = turns_take(rq->service->turns);
-    if (rq->admitted) return PROBLEM_NONE;
+    /* Whoever asks to come in waits for a password's hash, or for what becomes of others' attempts: at a door of their own, else a
+       few of them would take every place of those who are in. */
+    bool enters = rq->contract->open && strcmp(rq->contract->method, "POST") == 0;
+    struct turns *turns = enters ? rq->service->door : rq->service->turns;
+    if (turns_take(turns)) rq->turn = turns;
+    if (rq->turn) return PROBLEM_NONE;
     return (struct problem){ .status = 503, .code = "overloaded", .retry_after = 1 };
 }
 
@@ -73,8 +77,12 @@ static const char *known_method(const struct request *rq)
 
 static void finish(struct request *rq, struct response *rs, const char *code)
 {
-    rate_login_ended(rq);
-    if (rq->admitted) turns_give(rq->service->turns);
+    /* A fault of ours is no failed login. */
+    if (rs->status >= 500)
+        rate_login_passed(rq);
+    else
+        rate_login_ended(rq);
+    if (rq->turn) turns_give(rq->turn);
     respond_finish(rq, rs);
     metrics_count(rq->service->metrics, rq, rs->status);
     struct timespec now;

@@ -47,4 +47,6 @@ bool turns_take(struct turns *turns)
     return taken == 0;
 }
 
+int turns_at_door(int most) { return most / 4 > 1 ? most / 4 : 1; }
+
 void turns_give(struct turns *turns) { sem_post(&turns->places); }

@@ -45,6 +45,7 @@ struct rate_login {
     uint64_t address, account; /* its buckets */
 };
 
+struct turns;
 struct request {
     struct arena *arena;
     const struct service *service;
@@ -66,10 +67,10 @@ struct request {
     struct caller caller;                      /* after authentication */
     json_t *json;                              /* the validated body, owned; NULL if none */
 
-    const char *allow; /* what the path allows, for OPTIONS and 405 */
-    bool head;         /* HEAD: the answer goes without its body */
-    bool audited;      /* an audit row of this request is durable */
-    bool admitted;     /* it is one of the UTVAG_IN_FLIGHT that are carried out */
+    const char *allow;  /* what the path allows, for OPTIONS and 405 */
+    bool head;          /* HEAD: the answer goes without its body */
+    bool audited;       /* an audit row of this request is durable */
+    struct turns *turn; /* whose place it holds while it is carried out, or NULL */
     struct rate_share rate;
     struct rate_login login;
     bool replayed;  /* the answer is the one that its Idempotency-Key got before */

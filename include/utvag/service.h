@@ -12,7 +12,8 @@ struct service {
     struct db *db;
     struct rate *rate;
     struct metrics *metrics;
-    struct turns *turns;
+    struct turns *turns; /* of the requests that are carried out */
+    struct turns *door;  /* of those who ask to come in */
 };
 
 /* Set once, when the process was asked to stop: readiness says 503 from then on. Safe from any thread. */

@@ -10,3 +10,5 @@ void turns_free(struct turns *turns); /* NULL is allowed; nobody holds a place o
 /* A place, or false. Whoever got one gives it back. Safe from any thread. */
 bool turns_take(struct turns *turns) __attribute__((warn_unused_result));
 void turns_give(struct turns *turns);
+/* How many may be at the door, asking to come in, where so many are carried out. */
+int turns_at_door(int most);

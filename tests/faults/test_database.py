@@ -73,20 +73,26 @@ class Proxy:
         self._close(pair)
 
 
-@pytest.fixture
-def proxied(cluster, tmp_path):
+@contextlib.contextmanager
+def behind_proxy(cluster, folder_of_proxy, **settings):
     """A service that reaches PostgreSQL by a proxy, with one connection."""
     database = cluster.clone()
     url = cluster.url("utvag_app", database)
     folder = re.search(r"host='?([^' ]+)'?", url).group(1)
-    proxy = Proxy(tmp_path, folder + "/.s.PGSQL.5432")
-    service = Service(cluster, database, database_url=url.replace(folder, str(tmp_path)), pool=1).start()
+    proxy = Proxy(folder_of_proxy, folder + "/.s.PGSQL.5432")
+    service = Service(cluster, database, database_url=url.replace(folder, str(folder_of_proxy)), pool=1, **settings).start()
     service.proxy = proxy
     try:
         yield service
     finally:
         service.stop()
         cluster.drop(database)
+
+
+@pytest.fixture
+def proxied(cluster, tmp_path):
+    with behind_proxy(cluster, tmp_path) as service:
+        yield service
 
 
 def persons(service):
@@ -118,6 +124,19 @@ def test_the_service_outlives_an_absence_of_postgresql(proxied):
         time.sleep(0.05)
     print(f"back after {time.monotonic() - back:.2f} s")
     assert proxied.process.pid == process and proxied.process.poll() is None
+
+
+def test_a_fault_of_ours_is_no_failed_login(cluster, tmp_path):
+    with behind_proxy(cluster, tmp_path, failed_logins_per_minute=3) as service:
+        who, anyone = cluster.credentials()["triage"], service.anyone()
+        service.proxy.stop()
+        assert {anyone.post("/sessions", json=who).status_code for _ in range(8)} == {503}
+        service.proxy.start()
+        until = time.monotonic() + BACK_WITHIN
+        while (answer := anyone.post("/sessions", json=who)).status_code == 503:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("lost, there", [("answer", 1), ("request", 0)])

@@ -166,6 +166,16 @@ def test_a_burst_of_logins_stalls_nobody(serving, pool):
         assert statuses <= {200, 503} and 200 in statuses
 
 
+def test_many_who_sign_in_take_nobody_s_place(serving, pool):
+    with serving(in_flight=8, logins=1, turn_wait_ms=100) as service:
+        headers = headers_of(service.as_("partner", "handl-1"))
+        logins = [service.cluster.credentials()[role] for role in ("case_worker", "decision_maker", "triage", "fund_manager", "auditor")] * 8
+        burst = [pool.submit(requests.post, service.url + "/sessions", json=login, timeout=60) for login in logins]
+        quick_reads(service, headers)
+        assert not all(future.done() for future in burst), "the burst was over too soon to tell"
+        assert {future.result().status_code for future in burst} <= {200, 503}
+
+
 def test_a_full_pool_is_no_outage(serving, pool):
     """Whoever reads `database_away` goes and looks at the database, which is well."""
     with serving(pool=1, pool_wait_ms=200, lock_ms=8_000, statement_ms=8_000) as service:
