@@ -35,19 +35,19 @@ static json_t *address(const struct request *rq, const char *path)
     return json_sprintf("%s%s", rq->service->config->base_url, path);
 }
 
-/* RFC 8414, 2; mutual TLS: RFC 8705, 3.3 */
+/* RFC 8414, 2; mutual TLS: RFC 8705, 3.3. `none`: a refresh token stands for itself. */
 static struct problem get_authorization_server(struct request *rq, struct response *rs)
 {
     const struct config *config = rq->service->config;
     json_t *answer = json_pack(
-        "{s:s, s:o, s:o, s:o, s:[s, s], s:[], s:o, s:[s], s:[s], s:[s], s:b, s:o, s:[s, s]}", "issuer", config->issuer,
-        "token_endpoint", address(rq, "/v1/oauth/token"), "revocation_endpoint", address(rq, "/v1/oauth/revoke"),
-        "jwks_uri", address(rq, "/.well-known/jwks.json"), "grant_types_supported", "client_credentials",
-        "refresh_token", "response_types_supported", "scopes_supported", role_names(),
-        "token_endpoint_auth_methods_supported", "private_key_jwt", "token_endpoint_auth_signing_alg_values_supported",
-        "ES256", "revocation_endpoint_auth_methods_supported", "none", "tls_client_certificate_bound_access_tokens",
-        config->tls_client_ca || config->proxies, "service_documentation", address(rq, "/v1/openapi.yaml"),
-        "ui_locales_supported", "sv", "en");
+        "{s:s, s:o, s:o, s:o, s:[s, s], s:[], s:o, s:[s, s], s:[s], s:[s], s:b, s:o, s:[s, s]}", "issuer",
+        config->issuer, "token_endpoint", address(rq, "/v1/oauth/token"), "revocation_endpoint",
+        address(rq, "/v1/oauth/revoke"), "jwks_uri", address(rq, "/.well-known/jwks.json"), "grant_types_supported",
+        "client_credentials", "refresh_token", "response_types_supported", "scopes_supported", role_names(),
+        "token_endpoint_auth_methods_supported", "private_key_jwt", "none",
+        "token_endpoint_auth_signing_alg_values_supported", "ES256", "revocation_endpoint_auth_methods_supported",
+        "none", "tls_client_certificate_bound_access_tokens", config->tls_client_ca || config->proxies,
+        "service_documentation", address(rq, "/v1/openapi.yaml"), "ui_locales_supported", "sv", "en");
     if (config->client_secrets)
         json_array_append_new(json_object_get(answer, "token_endpoint_auth_methods_supported"),
                               json_string("client_secret_post"));

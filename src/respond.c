@@ -97,10 +97,14 @@ static void problem_headers(struct request *rq, struct response *rs, const struc
 {
     response_header(rs, "Content-Language", rq->language == SWEDISH ? "sv" : "en");
     if (problem->status == 401) {
-        bool refused = strcmp(problem->code, "token_missing") != 0 && request_header(rq, "Authorization");
+        /* Where no token is asked for, nobody has looked at one. */
+        bool looked = request_header(rq, "Authorization") && !(rq->contract && rq->contract->open);
+        bool refused = strcmp(problem->code, "token_missing") != 0 && looked;
         response_header(rs, "WWW-Authenticate",
                         refused ? "Bearer realm=\"utvag\", error=\"invalid_token\"" : "Bearer realm=\"utvag\"");
     }
+    if (problem->status == 403 && strcmp(problem->code, "role_missing") == 0) /* RFC 6750, 3.1 */
+        response_header(rs, "WWW-Authenticate", "Bearer realm=\"utvag\", error=\"insufficient_scope\"");
     if (problem->status == 405 && problem->allow) response_header(rs, "Allow", problem->allow);
     if (problem->status == 415 && problem->allow)
         response_header(rs, strcmp(rq->method, "PATCH") == 0 ? "Accept-Patch" : "Accept-Post", problem->allow);

@@ -96,14 +96,14 @@ static struct pair *pair_load(const struct config *config)
     return pair;
 }
 
-/* Whether another file stands there than when it was asked last. */
+/* Whether another file stands there than when it was asked last, or one that others may read than then. */
 static bool mark_moves(struct mark *mark, const char *path)
 {
     struct stat now;
     if (stat(path, &now) != 0) return false;
-    bool same = mark->inode == now.st_ino && mark->size == now.st_size && mark->changed.tv_sec == now.st_mtim.tv_sec &&
-                mark->changed.tv_nsec == now.st_mtim.tv_nsec;
-    *mark = (struct mark){ now.st_ino, now.st_size, now.st_mtim };
+    bool same = mark->inode == now.st_ino && mark->size == now.st_size && mark->changed.tv_sec == now.st_ctim.tv_sec &&
+                mark->changed.tv_nsec == now.st_ctim.tv_nsec;
+    *mark = (struct mark){ now.st_ino, now.st_size, now.st_ctim };
     return !same;
 }
 

@@ -185,3 +185,10 @@ def test_every_answer_is_traced_and_closed_to_browsers(service, path, status):
     assert answer.headers["Date"]
     if status >= 400:
         assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_token_that_nobody_looked_at_is_not_called_invalid(service):
+    body = {"grant_type": "client_credentials", "client_id": "00000000-0000-4000-8000-000000000000", "client_secret": "x" * 40}
+    answer = service.anyone().post("/oauth/token", json=body, headers={"Authorization": "Bearer a.b.c"})
+    assert answer.status_code == 401 and "invalid_token" not in answer.headers["WWW-Authenticate"]
+    assert "invalid_token" in service.anyone().get("/codes", headers={"Authorization": "Bearer a.b.c"}).headers["WWW-Authenticate"]

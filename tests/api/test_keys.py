@@ -143,7 +143,7 @@ def test_metadata_leads_to_where_tokens_are(serving):
         assert set(answer.json()["scope"].split()) <= set(metadata["scopes_supported"])
 
 
-@pytest.mark.parametrize("secrets, methods", [(1, ["private_key_jwt", "client_secret_post"]), (0, ["private_key_jwt"])])
+@pytest.mark.parametrize("secrets, methods", [(1, ["private_key_jwt", "none", "client_secret_post"]), (0, ["private_key_jwt", "none"])])
 def test_metadata_offers_secrets_only_where_they_are_taken(serving, secrets, methods):
     with serving(client_secrets=secrets) as service:
         assert well_known(service, "oauth-authorization-server").json()["token_endpoint_auth_methods_supported"] == methods

@@ -196,6 +196,7 @@ def role_is_refused(world, operation, role):
                     for case in (world.case(), world.case("partner_other"))]
     for answer in answers:
         refused(operation, answer, 403, "role_missing")
+        assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
         same(answers[0], answer)
 
 
