@@ -35,7 +35,7 @@ def list_pages(bench, size):
     """The median of a page by one connection, µs, for each role and query."""
     medians = {}
     with bench.serve() as service:
-        for role in ("partner", "case_worker"):
+        for role in ("partner", "triage"):  # who is on every list
             for path, query in page_paths(bench, size):
                 # Of few that the caller sees the smaller table has no page of 25.
                 limit = 10 if query.startswith("protection=s") else 25
